@@ -1,0 +1,283 @@
+// Package stack reads the directory that a platform team owns and deploys (stack/): what components there are, the
+// files each of them is configured by, and where a running stack answers. It knows no mode: embedded mode, containers
+// and the smoke checks all start from the values read here.
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// FileName is the file that makes a directory a stack.
+const FileName = "stack.yaml"
+
+// Stack is a stack directory with its stack.yaml.
+type Stack struct {
+	// Dir is the stack directory, absolute.
+	Dir string `yaml:"-"`
+	// Programs are the real programs that embedded mode builds from their Go modules.
+	Programs []Program `yaml:"programs"`
+	// Components are in the order of the file; StartOrder sorts them by their needs.
+	Components []Component `yaml:"components"`
+}
+
+// Program is one real program, built from a Go module that pins its version.
+type Program struct {
+	Name string `yaml:"name"`
+	// Module is the directory of the pinning go.mod, relative to the parent of the stack directory.
+	Module string `yaml:"module"`
+	// Package is the main package's import path.
+	Package string `yaml:"package"`
+	// Tags are the build tags.
+	Tags []string `yaml:"tags"`
+}
+
+// Component is one part of the stack.
+type Component struct {
+	Name string `yaml:"name"`
+	// Image is the container image with its tag; empty for what the sandbox itself serves in both modes.
+	Image string `yaml:"image"`
+	// Program names the real program that embedded mode runs; empty where the sandbox serves a stand-in.
+	Program string `yaml:"program"`
+	Ports   []Port `yaml:"ports"`
+	// Config are the files below the stack directory that configure the component.
+	Config []string `yaml:"config"`
+	Ready  Ready    `yaml:"ready"`
+	// Setup are requests made once when the component is ready, before whatever needs it starts.
+	Setup []Setup `yaml:"setup"`
+	// Needs are the components that must be ready before this one starts.
+	Needs []string `yaml:"needs"`
+}
+
+// Port is a named TCP port at its usual number.
+type Port struct {
+	Name   string `yaml:"name"`
+	Number int    `yaml:"port"`
+}
+
+// Ready says how one sees that a component is ready to work, as opposed to merely listening.
+type Ready struct {
+	// Port is the name of the port to ask.
+	Port string `yaml:"port"`
+	// Path is asked with GET over HTTP; any 2xx is ready.
+	Path string `yaml:"path"`
+	// Kafka asks for the cluster's metadata over Kafka's protocol instead.
+	Kafka bool `yaml:"kafka"`
+}
+
+// Setup is one HTTP PUT with a file of the stack directory as its JSON body.
+type Setup struct {
+	Put  string `yaml:"put"`
+	File string `yaml:"file"`
+}
+
+// Find walks up from dir to the nearest directory that is a stack or has one called stack.
+func Find(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find the stack directory: %w", err)
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		for _, candidate := range []string{at, filepath.Join(at, "stack")} {
+			if _, err := os.Stat(filepath.Join(candidate, FileName)); err == nil {
+				return candidate, nil
+			}
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("no stack/%s in %s or above it: run inside the repository or give --stack-dir", FileName, dir)
+		}
+	}
+}
+
+// Load reads DIR/stack.yaml. Every error names the file and the line.
+func Load(dir string) (*Stack, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("load the stack: %w", err)
+	}
+	s := &Stack{Dir: dir}
+	root, err := DecodeFile(filepath.Join(dir, FileName), s)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.validate(root); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Path is the absolute path of a file of the stack directory.
+func (s *Stack) Path(name string) string { return filepath.Join(s.Dir, filepath.FromSlash(name)) }
+
+// Root is the directory that holds the stack directory: the repository.
+func (s *Stack) Root() string { return filepath.Dir(s.Dir) }
+
+// Component finds a component by its name; the error lists the names there are.
+func (s *Stack) Component(name string) (Component, error) {
+	for _, c := range s.Components {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return Component{}, fmt.Errorf("no component %q in %s (there are: %s)", name, s.Path(FileName), strings.Join(s.Names(), ", "))
+}
+
+// Names lists the components in the file's order.
+func (s *Stack) Names() []string {
+	names := make([]string, len(s.Components))
+	for i, c := range s.Components {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// Program finds a program by its name.
+func (s *Stack) Program(name string) (Program, error) {
+	for _, p := range s.Programs {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return Program{}, fmt.Errorf("no program %q in %s", name, s.Path(FileName))
+}
+
+// Port finds a port of a component by its name.
+func (c Component) Port(name string) (Port, bool) {
+	i := slices.IndexFunc(c.Ports, func(p Port) bool { return p.Name == name })
+	if i < 0 {
+		return Port{}, false
+	}
+	return c.Ports[i], true
+}
+
+// Select keeps the components named by only (all of them, where it is empty) less those named by without. What a kept
+// component needs is not added: a part of the stack may be run by itself, and says so in its own log.
+func (s *Stack) Select(only, without []string) ([]Component, error) {
+	for _, name := range slices.Concat(only, without) {
+		if _, err := s.Component(name); err != nil {
+			return nil, err
+		}
+	}
+	var kept []Component
+	for _, c := range s.Components {
+		if (len(only) == 0 || slices.Contains(only, c.Name)) && !slices.Contains(without, c.Name) {
+			kept = append(kept, c)
+		}
+	}
+	if len(kept) == 0 {
+		return nil, errors.New("no component is left to run: --only and --without exclude everything")
+	}
+	return kept, nil
+}
+
+func (s *Stack) validate(root *yaml.Node) error {
+	file := s.Path(FileName)
+	components := mapValue(root, "components")
+	at := func(i int, keys ...string) int {
+		if components == nil || i >= len(components.Content) {
+			return 1
+		}
+		node := components.Content[i]
+		for _, k := range keys {
+			if next := mapValue(node, k); next != nil {
+				node = next
+			}
+		}
+		return node.Line
+	}
+	if len(s.Components) == 0 {
+		return &FileError{File: file, Line: 1, Msg: "no components: list them under the key components"}
+	}
+	ports := map[int]string{}
+	for i, c := range s.Components {
+		fail := func(key, format string, args ...any) error {
+			return &FileError{File: file, Line: at(i, key), Msg: fmt.Sprintf("component %q: ", c.Name) + fmt.Sprintf(format, args...)}
+		}
+		if c.Name == "" {
+			return fail("name", "a component has no name")
+		}
+		if slices.IndexFunc(s.Components, func(o Component) bool { return o.Name == c.Name }) != i {
+			return fail("name", "named twice")
+		}
+		for _, p := range c.Ports {
+			if other, taken := ports[p.Number]; taken {
+				return fail("ports", "port %d is also a port of %s", p.Number, other)
+			}
+			if p.Number < 1 || p.Number > 65535 || p.Name == "" {
+				return fail("ports", "a port needs a name and a number from 1 to 65535")
+			}
+			ports[p.Number] = c.Name
+		}
+		if _, ok := c.Port(c.Ready.Port); !ok {
+			return fail("ready", "ready.port %q is none of its ports", c.Ready.Port)
+		}
+		if c.Ready.Kafka == (c.Ready.Path != "") {
+			return fail("ready", "ready needs either path or kafka: true")
+		}
+		if c.Program != "" {
+			if _, err := s.Program(c.Program); err != nil {
+				return fail("program", "program %q is not listed under programs", c.Program)
+			}
+		}
+		for _, name := range c.Needs {
+			if _, err := s.Component(name); err != nil {
+				return fail("needs", "needs %q, which is no component", name)
+			}
+		}
+		for _, name := range c.Config {
+			if _, err := os.Stat(s.Path(name)); err != nil {
+				return fail("config", "%s: %v", name, errors.Unwrap(err))
+			}
+		}
+	}
+	if _, err := s.StartOrder(s.Components); err != nil {
+		return &FileError{File: file, Line: at(0), Msg: err.Error()}
+	}
+	return nil
+}
+
+// StartOrder sorts the given components so that each comes after those of them that it needs.
+func (s *Stack) StartOrder(components []Component) ([]Component, error) {
+	const (
+		unseen = iota
+		open
+		done
+	)
+	state := map[string]int{}
+	var order []Component
+	var visit func(c Component, path []string) error
+	visit = func(c Component, path []string) error {
+		path = append(path, c.Name)
+		switch state[c.Name] {
+		case done:
+			return nil
+		case open:
+			return fmt.Errorf("components need each other in a circle: %s", strings.Join(path, " → "))
+		}
+		state[c.Name] = open
+		for _, name := range c.Needs {
+			i := slices.IndexFunc(components, func(o Component) bool { return o.Name == name })
+			if i < 0 {
+				continue // not run this time
+			}
+			if err := visit(components[i], path); err != nil {
+				return err
+			}
+		}
+		state[c.Name] = done
+		order = append(order, c)
+		return nil
+	}
+	for _, c := range components {
+		if err := visit(c, nil); err != nil {
+			return nil, err
+		}
+	}
+	return order, nil
+}
