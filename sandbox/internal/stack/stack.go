@@ -55,10 +55,12 @@ type Component struct {
 	Needs []string `yaml:"needs"`
 }
 
-// Port is a named TCP port at its usual number.
+// Port is a named port at its usual number.
 type Port struct {
 	Name   string `yaml:"name"`
 	Number int    `yaml:"port"`
+	// UDP ports are not forwarded out of containers.
+	UDP bool `yaml:"udp"`
 }
 
 // Ready says how one sees that a component is ready to work, as opposed to merely listening.

@@ -1,0 +1,329 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// RunContext is what a running stack has and a checked-in file cannot know.
+type RunContext struct {
+	Addresses Addresses
+	// Dir is the run directory: rewritten files go to Dir/config, secrets to Dir/secrets, state to Dir/data.
+	Dir string
+	// Keep says that state outlives the run.
+	Keep bool
+}
+
+// Rendered is one configuration file as it runs.
+type Rendered struct {
+	// Name is the file's path below the stack directory; for a file that only embedded mode needs, its path below the
+	// run directory.
+	Name string
+	// Path is where the file that runs lies: the checked-in file itself where nothing is rewritten.
+	Path string
+	// Original is what is checked in; nil for a file that only embedded mode needs.
+	Original []byte
+	Running  []byte
+	// Secret files are written for their owner alone, and no command prints them.
+	Secret bool
+}
+
+// Rewritten says whether what runs differs from what is checked in.
+func (r Rendered) Rewritten() bool { return string(r.Original) != string(r.Running) }
+
+// Render is the configuration of a component as embedded mode runs it. Whatever it changes is either an address (what
+// a cluster's DNS would resolve), a path (what a container would mount) or a receiver (what would reach a person);
+// errors name the checked-in file and the line.
+func (s *Stack) Render(component string, run RunContext) ([]Rendered, error) {
+	c, err := s.Component(component)
+	if err != nil {
+		return nil, err
+	}
+	var out []Rendered
+	for _, name := range c.Config {
+		data, err := os.ReadFile(s.Path(name))
+		if err != nil {
+			return nil, fmt.Errorf("render the configuration of %s: %s: %w", component, s.Path(name), errors.Unwrap(err))
+		}
+		out = append(out, Rendered{Name: name, Path: s.Path(name), Original: data, Running: data})
+	}
+	rewrite := map[string]func(*editor, RunContext) ([]Rendered, error){
+		"prometheus": s.renderPrometheus, "alertmanager": s.renderAlertmanager, "jaeger": s.renderJaeger,
+	}[c.Program]
+	if rewrite == nil || len(out) == 0 {
+		return out, nil
+	}
+	// The first file is the one that the program is started with; it names the others.
+	main := &out[0]
+	e, err := newEditor(main.Path, main.Original)
+	if err != nil {
+		return nil, err
+	}
+	extra, err := rewrite(e, run)
+	if err != nil {
+		return nil, err
+	}
+	main.Running = e.bytes()
+	main.Path = filepath.Join(run.Dir, "config", filepath.FromSlash(main.Name))
+	for i := range extra {
+		extra[i].Path = filepath.Join(run.Dir, filepath.FromSlash(extra[i].Name))
+	}
+	return append(out, extra...), nil
+}
+
+// WriteRendered writes the files that differ from what is checked in to their paths.
+func WriteRendered(files []Rendered) error {
+	for _, f := range files {
+		if !f.Rewritten() {
+			continue
+		}
+		mode := os.FileMode(0o644)
+		if f.Secret {
+			mode = 0o600
+		}
+		if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
+			return fmt.Errorf("write the configuration that runs: %w", err)
+		}
+		if err := os.WriteFile(f.Path, f.Running, mode); err != nil {
+			return fmt.Errorf("write the configuration that runs: %w", err)
+		}
+	}
+	return nil
+}
+
+// Where the images of Prometheus and Alertmanager expect their configuration; the checked-in files name these paths.
+const (
+	prometheusDir   = "/etc/prometheus/"
+	alertmanagerDir = "/etc/alertmanager/"
+)
+
+// hostPath is where a file that a container would have under mount lies on this machine.
+func hostPath(mount, configFile, path string) string {
+	if rest, ok := strings.CutPrefix(path, mount); ok {
+		return filepath.Join(filepath.Dir(configFile), filepath.FromSlash(rest))
+	}
+	if !filepath.IsAbs(path) {
+		return filepath.Join(filepath.Dir(configFile), path)
+	}
+	return path
+}
+
+func (s *Stack) renderPrometheus(e *editor, run RunContext) ([]Rendered, error) {
+	for _, key := range []string{"remote_write", "remote_read"} {
+		if node := mapValue(e.root, key); node != nil {
+			return nil, e.fail(node, "%s leads out of the sandbox: simulated data would be mixed with real data; take it out of the file that is tried here", key)
+		}
+	}
+	for _, key := range []string{"rule_files", "scrape_config_files"} {
+		err := each(mapValue(e.root, key), func(n *yaml.Node) error {
+			return e.replace(n, hostPath(prometheusDir, e.file, n.Value))
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	kubeconfig := Rendered{Name: "config/kubeconfig"}
+	discovers := false
+	err := each(mapValue(e.root, "scrape_configs"), func(job *yaml.Node) error {
+		// Every target keeps its production name and address; the platform's proxy is the cluster's network.
+		if err := e.set(job, "proxy_url", run.Addresses.URL("platform", "proxy")); err != nil {
+			return err
+		}
+		return each(mapValue(job, "kubernetes_sd_configs"), func(sd *yaml.Node) error {
+			discovers = true
+			if server := mapValue(sd, "api_server"); server != nil {
+				return e.fail(server, "api_server leads out of the sandbox; without it Prometheus finds the cluster it runs in")
+			}
+			return e.set(sd, "kubeconfig_file", filepath.Join(run.Dir, filepath.FromSlash(kubeconfig.Name)))
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(mapValue(mapValue(e.root, "alerting"), "alertmanagers"), func(am *yaml.Node) error {
+		return each(mapValue(am, "static_configs"), func(group *yaml.Node) error {
+			return each(mapValue(group, "targets"), func(target *yaml.Node) error { return s.replaceAddress(e, target, run) })
+		})
+	})
+	if err != nil || !discovers {
+		return nil, err
+	}
+	kubeconfig.Running = fmt.Appendf(nil, `apiVersion: v1
+kind: Config
+current-context: sandbox
+clusters:
+  - name: sandbox
+    cluster:
+      server: %s
+contexts:
+  - name: sandbox
+    context:
+      cluster: sandbox
+      user: prometheus
+users:
+  - name: prometheus
+    user: {}
+`, run.Addresses.URL("platform", "kubernetes"))
+	return []Rendered{kubeconfig}, nil
+}
+
+// replaceAddress turns "component:port" with the component's usual port into the address where it runs.
+func (s *Stack) replaceAddress(e *editor, node *yaml.Node, run RunContext) error {
+	host, port, err := net.SplitHostPort(node.Value)
+	if err != nil {
+		return e.fail(node, "%q is no host:port", node.Value)
+	}
+	c, err := s.Component(host)
+	if err != nil {
+		return e.fail(node, "%s leads out of the sandbox: %v", node.Value, err)
+	}
+	i := slices.IndexFunc(c.Ports, func(p Port) bool { return strconv.Itoa(p.Number) == port })
+	if i < 0 {
+		return e.fail(node, "%s has no port %s in %s", host, port, s.Path(FileName))
+	}
+	if to := run.Addresses.Of(host, c.Ports[i].Name); to != "" {
+		return e.replace(node, to)
+	}
+	return nil // not run this time; the name resolves nowhere
+}
+
+// The receivers that the platform stands in for. Any other would reach a real person or program.
+const (
+	slackPath     = "/slack/services/sandbox"
+	pagerdutyPath = "/v2/enqueue"
+)
+
+func (s *Stack) renderAlertmanager(e *editor, run RunContext) ([]Rendered, error) {
+	api := run.Addresses.URL("platform", "api")
+	var secrets []Rendered
+	secret := func(node *yaml.Node, value string) error {
+		name := "secrets/" + filepath.Base(node.Value)
+		if !slices.ContainsFunc(secrets, func(r Rendered) bool { return r.Name == name }) {
+			secrets = append(secrets, Rendered{Name: name, Running: []byte(value), Secret: true})
+		}
+		return e.replace(node, filepath.Join(run.Dir, filepath.FromSlash(name)))
+	}
+	// Not a secret: PagerDuty's stand-in takes any key of the documented 32 characters.
+	routingKey := strings.Repeat("0", 32)
+	redirect := func(node *yaml.Node) error {
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			key, value := node.Content[i], node.Content[i+1]
+			var err error
+			switch key.Value {
+			case "slack_api_url", "api_url":
+				err = e.replace(value, api+slackPath)
+			case "slack_api_url_file", "api_url_file":
+				err = secret(value, api+slackPath)
+			case "routing_key", "service_key":
+				err = e.replace(value, routingKey)
+			case "routing_key_file", "service_key_file":
+				err = secret(value, routingKey)
+			case "pagerduty_url", "url":
+				err = e.replace(value, api+pagerdutyPath)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if global := mapValue(e.root, "global"); global != nil {
+		if err := redirect(global); err != nil {
+			return nil, err
+		}
+		if mapValue(global, "pagerduty_url") == nil {
+			if err := e.set(global, "pagerduty_url", api+pagerdutyPath); err != nil {
+				return nil, err
+			}
+		}
+	} else {
+		e.insert(1, "global:\n  pagerduty_url: "+api+pagerdutyPath+"\n")
+	}
+	err := each(mapValue(e.root, "templates"), func(n *yaml.Node) error {
+		return e.replace(n, hostPath(alertmanagerDir, e.file, n.Value))
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(mapValue(e.root, "receivers"), func(receiver *yaml.Node) error {
+		for i := 0; i+1 < len(receiver.Content); i += 2 {
+			key, configs := receiver.Content[i], receiver.Content[i+1]
+			switch {
+			case key.Value == "slack_configs" || key.Value == "pagerduty_configs":
+				if err := each(configs, redirect); err != nil {
+					return err
+				}
+			case strings.HasSuffix(key.Value, "_configs") && len(configs.Content) > 0:
+				return e.fail(key, "%s would reach the real world: the sandbox stands in for slack_configs and pagerduty_configs only", key.Value)
+			}
+		}
+		return nil
+	})
+	return secrets, err
+}
+
+func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
+	c, err := s.Component("jaeger")
+	if err != nil {
+		return nil, err
+	}
+	// Every endpoint moves to loopback, and to the port that this run has for it.
+	var endpoints func(node *yaml.Node) error
+	endpoints = func(node *yaml.Node) error {
+		for i, child := range node.Content {
+			isValue := node.Kind == yaml.MappingNode && i%2 == 1
+			if isValue && node.Content[i-1].Value == "endpoint" && child.Kind == yaml.ScalarNode {
+				_, port, err := net.SplitHostPort(child.Value)
+				if err != nil {
+					return e.fail(child, "endpoint %q is no host:port", child.Value)
+				}
+				j := slices.IndexFunc(c.Ports, func(p Port) bool { return strconv.Itoa(p.Number) == port })
+				if j < 0 {
+					return e.fail(child, "port %s of jaeger is not in %s: list it there", port, s.Path(FileName))
+				}
+				if err := e.replace(child, run.Addresses.Of("jaeger", c.Ports[j].Name)); err != nil {
+					return err
+				}
+			} else if err := endpoints(child); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, section := range []string{"receivers", "extensions"} {
+		if node := mapValue(e.root, section); node != nil {
+			if err := endpoints(node); err != nil {
+				return nil, err
+			}
+		}
+	}
+	// The log store is no Elasticsearch to Jaeger: spans live in memory, or on disk where state is kept.
+	backends := mapValue(mapValue(mapValue(e.root, "extensions"), "jaeger_storage"), "backends")
+	if backends == nil {
+		return nil, e.fail(e.root, "no extensions.jaeger_storage.backends: Jaeger has nowhere to write spans")
+	}
+	storage := "memory:\n  max_traces: 50000\n"
+	if run.Keep {
+		dir := filepath.Join(run.Dir, "data", "jaeger")
+		storage = fmt.Sprintf("badger:\n  ephemeral: false\n  directories:\n    keys: %s\n    values: %s\n",
+			quote(filepath.Join(dir, "keys")), quote(filepath.Join(dir, "values")))
+	}
+	for i := 1; i < len(backends.Content); i += 2 {
+		backend := backends.Content[i]
+		if backend.Kind == yaml.MappingNode && len(backend.Content) == 2 && backend.Style&yaml.FlowStyle == 0 {
+			switch backend.Content[0].Value {
+			case "elasticsearch", "opensearch", "cassandra":
+				e.replaceEntry(backend.Content[0], backend.Content[1], storage)
+			}
+		}
+	}
+	return nil, nil
+}
