@@ -23,8 +23,16 @@ type Stack struct {
 	Dir string `yaml:"-"`
 	// Programs are the real programs that embedded mode builds from their Go modules.
 	Programs []Program `yaml:"programs"`
+	// Runbook is where the alerts' runbook_url leads.
+	Runbook Runbook `yaml:"runbook"`
 	// Components are in the order of the file; StartOrder sorts them by their needs.
 	Components []Component `yaml:"components"`
+}
+
+// Runbook is a Markdown file and the address it is published at.
+type Runbook struct {
+	URL  string `yaml:"url"`
+	File string `yaml:"file"`
 }
 
 // Program is one real program, built from a Go module that pins its version.

@@ -1,0 +1,118 @@
+package smoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"obsandbox/sandbox/internal/report"
+)
+
+// check is one statement about a running stack.
+type check struct {
+	// name says what holds when the check passes.
+	name string
+	// needs are the components that must run: "kafka", "platform" …
+	needs []string
+	// file and line are the place to mend, where there is one: absolute, or empty and 0.
+	file string
+	line int
+	// after are checks that must have ended before this one starts, because it disturbs what they look at.
+	after []*check
+	// assert looks once: nil is a pass, with an optional figure for the reader. Any error is asked again until the
+	// deadline, unless it is final.
+	assert func(ctx context.Context) (figure string, err error)
+
+	done chan struct{}
+}
+
+// mismatch is what a check saw instead of what it expected.
+type mismatch struct{ expected, seen, look string }
+
+// Error is three lines: expected, seen, and where to look next.
+func (m *mismatch) Error() string {
+	s := "expected: " + m.expected + "\nseen: " + m.seen
+	if m.look != "" {
+		s += "\nlook at: " + m.look
+	}
+	return s
+}
+
+// finalError is an error that asking again cannot mend.
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
+
+func final(err error) error { return finalError{err} }
+
+// broken is the check that stands for others that could not be made, because a file that says what to expect cannot be
+// read.
+func broken(name, file string, err error) *check {
+	c := &check{name: name, file: file, assert: func(context.Context) (string, error) { return "", final(err) }}
+	c.file, c.line = placeOf(err, file)
+	return c
+}
+
+// judge runs a check to its verdict.
+func (e *env) judge(ctx context.Context, c *check) report.Result {
+	res := report.Result{Suite: Suite, Name: c.name}
+	var missing []string
+	for _, name := range c.needs {
+		if len(e.addr.Components[name]) == 0 && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		res.Status, res.Detail = report.Skip, fmt.Sprintf("%s does not run in this stack", strings.Join(missing, ", "))
+		return res
+	}
+	for _, before := range c.after {
+		if before.done != nil { // else it was not selected
+			select {
+			case <-before.done:
+			case <-ctx.Done():
+			}
+		}
+	}
+	began := time.Now()
+	figure, err := e.retry(ctx, c)
+	res.Duration = time.Since(began)
+	if err != nil {
+		res.Status, res.Detail = report.Fail, err.Error()
+		res.File, res.Line = c.file, c.line
+		return res
+	}
+	res.Status, res.Detail = report.Pass, figure
+	return res
+}
+
+// retry asks until the check holds. What it returns at the deadline is what was seen last that was not merely the
+// deadline cutting a request short.
+func (e *env) retry(ctx context.Context, c *check) (string, error) {
+	var last error
+	pause := e.opt.pause
+	for attempt := 1; ; attempt++ {
+		figure, err := c.assert(ctx)
+		var stop finalError
+		switch {
+		case err == nil:
+			return figure, nil
+		case errors.As(err, &stop):
+			return "", stop.error
+		case last == nil || ctx.Err() == nil:
+			last = err
+		}
+		if e.opt.attempts > 0 && attempt >= e.opt.attempts {
+			return "", last
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("%w\n(asked %d times until the deadline)", last, attempt)
+		case <-time.After(pause):
+		}
+		pause = min(pause*5/4, 3*e.opt.pause)
+	}
+}
