@@ -1,0 +1,175 @@
+package viewer
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"obsandbox/sandbox/internal/stack"
+)
+
+// Status is what the page shows.
+type Status struct {
+	At         time.Time   `json:"at"`
+	Components []Component `json:"components"`
+	// Alerts are the pending and firing ones, firing first.
+	Alerts []Alert `json:"alerts"`
+	// Notifications are the newest first.
+	Notifications []Notification `json:"notifications"`
+	// Problems are the parts that could not be read, in words.
+	Problems []string `json:"problems,omitempty"`
+}
+
+// Component is one part of the stack and its addresses.
+type Component struct {
+	Name  string `json:"name"`
+	Ports []Port `json:"ports"`
+}
+
+// Port is a named address; URL is set where a browser can open it.
+type Port struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	URL     string `json:"url,omitempty"`
+}
+
+// Alert is one alert of Prometheus.
+type Alert struct {
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	// State is "pending" or "firing".
+	State    string    `json:"state"`
+	ActiveAt time.Time `json:"activeAt"`
+	Value    string    `json:"value"`
+}
+
+// Notification is one that the stand-ins of Slack and PagerDuty have recorded.
+type Notification struct {
+	ID       int       `json:"id"`
+	Received time.Time `json:"received"`
+	// Kind is "slack" or "pagerduty".
+	Kind     string `json:"kind"`
+	Title    string `json:"title"`
+	Text     string `json:"text"`
+	Severity string `json:"severity,omitempty"`
+}
+
+// opens says with which path a browser looks at a port, by component and port name.
+var opens = map[string]string{
+	"prometheus/http":     "/targets",
+	"alertmanager/http":   "/#/alerts",
+	"jaeger/query":        "/api/services",
+	"elasticsearch/http":  "/_cat/indices?v",
+	"logstash/api":        "/_node/stats/pipelines?pretty",
+	"platform/api":        "/api/state",
+	"platform/kubernetes": "/api/v1/namespaces/data-ingestion/pods",
+	"grafana/http":        "/",
+}
+
+type source struct {
+	addr stack.Addresses
+	http *http.Client
+}
+
+func newSource(addr stack.Addresses) *source {
+	return &source{addr: addr, http: &http.Client{Timeout: 3 * time.Second}}
+}
+
+// status asks everything at once; what does not answer becomes a problem in words, not an error of the page.
+func (s *source) status(ctx context.Context) Status {
+	st := Status{At: time.Now().UTC(), Components: s.components()}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	ask := func(component, port string, read func(url string) error) {
+		url := s.addr.URL(component, port)
+		if url == "" {
+			return // does not run this time
+		}
+		wg.Go(func() {
+			if err := read(url); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				st.Problems = append(st.Problems, fmt.Sprintf("%s: %v", component, err))
+			}
+		})
+	}
+	ask("prometheus", "http", func(url string) error {
+		var answer struct {
+			Data struct {
+				Alerts []Alert `json:"alerts"`
+			} `json:"data"`
+		}
+		err := s.get(ctx, url+"/api/v1/alerts", &answer)
+		st.Alerts = answer.Data.Alerts
+		return err
+	})
+	ask("platform", "api", func(url string) error { return s.get(ctx, url+"/api/notifications", &st.Notifications) })
+	wg.Wait()
+
+	slices.Sort(st.Problems)
+	slices.SortStableFunc(st.Alerts, func(a, b Alert) int {
+		return cmp.Or(cmp.Compare(a.State, b.State), a.ActiveAt.Compare(b.ActiveAt))
+	})
+	slices.SortStableFunc(st.Notifications, func(a, b Notification) int { return b.Received.Compare(a.Received) })
+	return st
+}
+
+func (s *source) components() []Component {
+	var all []Component
+	for name, ports := range s.addr.Components {
+		c := Component{Name: name}
+		for port, address := range ports {
+			p := Port{Name: port, Address: address}
+			if path, ok := opens[name+"/"+port]; ok {
+				p.URL = s.addr.URL(name, port) + path
+			}
+			c.Ports = append(c.Ports, p)
+		}
+		slices.SortFunc(c.Ports, func(a, b Port) int { return strings.Compare(a.Name, b.Name) })
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b Component) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+func (s *source) get(ctx context.Context, url string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := s.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
+	if err != nil {
+		return fmt.Errorf("GET %s: %w", url, err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s answers %s", url, res.Status)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("GET %s: %w", url, err)
+	}
+	return nil
+}
+
+// compact writes the labels of an alert that its line does not say already.
+func compact(labels map[string]string) string {
+	var parts []string
+	for name, value := range labels {
+		if name != "alertname" && name != "severity" && name != "layer" {
+			parts = append(parts, name+"="+value)
+		}
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, " ")
+}
