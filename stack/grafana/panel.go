@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/bargauge"
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
@@ -198,10 +200,11 @@ func logLines(title, description, lucene string) cog.Builder[dashboard.Panel] {
 // toLogs leads from a point of a series to the log lines of its service around that time.
 func toLogs() *dashboard.DashboardLinkBuilder {
 	return dashboard.NewDashboardLinkBuilder("Log lines of ${__field.labels.service}").
-		Url(explore("${logs}", `service:"${__field.labels.service}"`)).TargetBlank(false)
+		Url(explore("${logs}", `service:"${__field.labels.service:percentencode}"`)).TargetBlank(false)
 }
 
-// explore is the address of Grafana's Explore page with a query of log lines in the dashboard's time range.
+// explore is the address of Grafana's Explore page with a query of log lines in the dashboard's time range. Grafana fills
+// in variables before it reads the address, so these stay as they are, and everything around them is escaped.
 func explore(datasource, lucene string) string {
 	panes, err := json.Marshal(map[string]any{"logs": map[string]any{
 		"datasource": datasource,
@@ -214,5 +217,17 @@ func explore(datasource, lucene string) string {
 	if err != nil {
 		panic(fmt.Sprintf("a link made of constants cannot be written: %v", err))
 	}
-	return "/explore?schemaVersion=1&panes=" + url.QueryEscape(string(panes))
+	var escaped strings.Builder
+	rest := string(panes)
+	for {
+		at := variable.FindStringIndex(rest)
+		if at == nil {
+			break
+		}
+		escaped.WriteString(url.QueryEscape(rest[:at[0]]) + rest[at[0]:at[1]])
+		rest = rest[at[1]:]
+	}
+	return "/explore?schemaVersion=1&panes=" + escaped.String() + url.QueryEscape(rest)
 }
+
+var variable = regexp.MustCompile(`\$\{[^}]+\}`)
