@@ -26,9 +26,10 @@ type env struct {
 	http  *http.Client
 	fresh answers
 
-	logs   *logInput
-	trace  *traceInput
-	alerts *alertInput
+	broker  broker
+	logs    *logInput
+	tracing *traceInput
+	alerts  *alertInput
 }
 
 func newEnv(addr stack.Addresses, s *stack.Stack, opt Options) (*env, error) {
@@ -47,7 +48,7 @@ func newEnv(addr stack.Addresses, s *stack.Stack, opt Options) (*env, error) {
 	}
 	e.fresh.keep = opt.pause
 	e.logs = newLogInput(e)
-	e.trace = newTraceInput(e)
+	e.tracing = newTraceInput(e)
 	e.alerts = newAlertInput(e)
 	return e, nil
 }
@@ -56,7 +57,8 @@ func newEnv(addr stack.Addresses, s *stack.Stack, opt Options) (*env, error) {
 func (e *env) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	e.alerts.resolve(ctx)
+	e.alerts.end(ctx)
+	e.broker.close()
 	e.http.CloseIdleConnections()
 }
 

@@ -1,0 +1,231 @@
+package smoke
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+// The synthetic alerts of a run.
+const (
+	alertCritical = "SmokeCritical"
+	alertWarning  = "SmokeWarning"
+	// alertSilent is a warning about the same service as the critical alert.
+	alertSilent = "SmokeInhibited"
+)
+
+// alertInput plays a short story to Alertmanager: something critical and, elsewhere, a warning; then a warning about
+// what is known to be critical; and when the first two have been notified of, all is well again.
+type alertInput struct {
+	*input
+	env *env
+	// over is closed when the resolutions are posted, or could not be.
+	over chan struct{}
+	stop context.CancelFunc
+
+	mu sync.Mutex
+	// posted are the names of the alerts that Alertmanager was given and that are not resolved.
+	posted []string
+	// silent is what Alertmanager said of alertSilent while the critical alert fired.
+	silent      alertStatus
+	silentAsked error
+	ended       error
+}
+
+func newAlertInput(e *env) *alertInput {
+	return &alertInput{input: newInput(), env: e, over: make(chan struct{})}
+}
+
+// alertStatus is an alert as Alertmanager shows it.
+type alertStatus struct {
+	Fingerprint string            `json:"fingerprint"`
+	Labels      map[string]string `json:"labels"`
+	Status      struct {
+		State       string   `json:"state"`
+		InhibitedBy []string `json:"inhibitedBy"`
+	} `json:"status"`
+}
+
+// name is an alert's name in this run: groups are by name, and those of two runs must not meet.
+func (in *alertInput) name(alert string) string { return alert + "_" + in.env.id }
+
+// service is the thing an alert is about.
+func (in *alertInput) service(alert string) string {
+	if alert == alertWarning {
+		return in.env.id + "-other"
+	}
+	return in.env.id + "-thing"
+}
+
+func (in *alertInput) severity(alert string) string {
+	if alert == alertCritical {
+		return "critical"
+	}
+	return "warning"
+}
+
+func (in *alertInput) summary(alert string) string { return "Synthetic alert of a smoke run" }
+
+func (in *alertInput) description(alert string) string {
+	return in.name(alert) + " is no reason to do anything: it shows that notifications arrive."
+}
+
+func (in *alertInput) runbook() string { return in.env.stack.Runbook.URL + "#collectordown" }
+
+// alertLayer is a layer there is, so that routes and inhibitions see what they would see of a real alert.
+const alertLayer = "collection"
+
+func (in *alertInput) body(ends time.Time, alerts ...string) any {
+	var list []any
+	for _, alert := range alerts {
+		a := jsonObject{
+			"labels": jsonObject{
+				"alertname": in.name(alert), "severity": in.severity(alert), "layer": alertLayer,
+				"service": in.service(alert), "smoke_run": in.env.id,
+			},
+			"annotations": jsonObject{
+				"summary": in.summary(alert), "description": in.description(alert), "runbook_url": in.runbook(),
+			},
+			// Alertmanager waits group_wait from the start of an alert: for one that began a while ago it does not wait.
+			"startsAt": in.env.began.Add(-5 * time.Minute).Format(time.RFC3339Nano),
+		}
+		if !ends.IsZero() {
+			a["endsAt"] = ends.UTC().Format(time.RFC3339Nano)
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+func (in *alertInput) post(ctx context.Context, ends time.Time, alerts ...string) error {
+	err := in.env.untilSent(ctx, func(ctx context.Context) error {
+		return in.env.sendJSON(ctx, http.MethodPost, in.env.addr.URL("alertmanager", "http")+"/api/v2/alerts", in.body(ends, alerts...), nil)
+	})
+	if err != nil {
+		return fmt.Errorf("post alerts to alertmanager: %w", err)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, alert := range alerts {
+		in.posted = slices.DeleteFunc(in.posted, func(other string) bool { return other == alert })
+		if ends.IsZero() {
+			in.posted = append(in.posted, alert)
+		}
+	}
+	return nil
+}
+
+// wait is until the first alerts are posted; the rest of the story goes on by itself.
+func (in *alertInput) wait(ctx context.Context) error { return in.input.wait(ctx, in.send) }
+
+func (in *alertInput) send(ctx context.Context) error {
+	if err := in.post(ctx, time.Time{}, alertCritical, alertWarning); err != nil {
+		close(in.over)
+		return err
+	}
+	story, stop := context.WithCancel(ctx)
+	in.stop = stop
+	go in.goOn(story)
+	return nil
+}
+
+// end leaves no alert firing, however far the story went.
+func (in *alertInput) end(ctx context.Context) {
+	in.once.Do(func() { close(in.sent); close(in.over) }) // never sent
+	<-in.sent
+	if in.stop != nil {
+		in.stop()
+	}
+	<-in.over
+	in.resolve(ctx)
+}
+
+// notifyLimit is how long the story waits for the first notifications before it goes on without them; the checks say
+// what is missing. Longer than any group_wait a person would set for a page.
+const notifyLimit = 25 * time.Second
+
+func (in *alertInput) goOn(ctx context.Context) {
+	defer close(in.over)
+	limited, cancel := context.WithTimeout(ctx, notifyLimit)
+	defer cancel()
+	in.until(limited, func() bool {
+		got, err := in.env.notifications(limited)
+		return err == nil && got.has(kindPagerDuty, in.name(alertCritical), false) &&
+			got.has(kindSlack, in.name(alertCritical), false) && got.has(kindSlack, in.name(alertWarning), false)
+	})
+	err := in.post(ctx, time.Time{}, alertSilent)
+	if err == nil {
+		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		in.until(limited, func() bool {
+			status, err := in.status(limited, alertSilent)
+			in.mu.Lock()
+			defer in.mu.Unlock()
+			if limited.Err() == nil {
+				in.silent, in.silentAsked = status, err
+			}
+			return err == nil && status.Status.State == "suppressed"
+		})
+	} else {
+		in.mu.Lock()
+		in.silentAsked = err
+		in.mu.Unlock()
+	}
+	in.resolve(ctx)
+}
+
+// resolve ends what fires, all at once: the critical alert does not end before the warning that it keeps silent.
+func (in *alertInput) resolve(ctx context.Context) {
+	in.mu.Lock()
+	posted := slices.Clone(in.posted)
+	in.mu.Unlock()
+	if len(posted) == 0 {
+		return
+	}
+	if err := in.post(ctx, time.Now(), posted...); err != nil {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.ended = err
+	}
+}
+
+// status is an alert as Alertmanager has it now.
+func (in *alertInput) status(ctx context.Context, alert string) (alertStatus, error) {
+	var alerts []alertStatus
+	filter := url.Values{"filter": {fmt.Sprintf("alertname=%q", in.name(alert))}}
+	if err := in.env.getJSON(ctx, in.env.addr.URL("alertmanager", "http")+"/api/v2/alerts?"+filter.Encode(), &alerts); err != nil {
+		return alertStatus{}, err
+	}
+	if len(alerts) == 0 {
+		return alertStatus{}, fmt.Errorf("alertmanager does not have alert %s", in.name(alert))
+	}
+	return alerts[0], nil
+}
+
+func (in *alertInput) until(ctx context.Context, holds func() bool) {
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(in.env.opt.pause):
+		}
+	}
+}
+
+// silently is what Alertmanager said of alertSilent.
+func (in *alertInput) silently() (alertStatus, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.silent, in.silentAsked
+}
+
+// endError says why the alerts could not be resolved.
+func (in *alertInput) endError() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.ended
+}

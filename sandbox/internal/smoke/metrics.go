@@ -1,0 +1,3 @@
+package smoke
+
+func metricChecks(*env) []*check { return nil }

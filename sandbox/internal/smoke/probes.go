@@ -1,0 +1,3 @@
+package smoke
+
+func probeChecks(*env) []*check { return nil }
