@@ -1,0 +1,304 @@
+// Package rules judges Prometheus rules by their promtool unit tests: stock promtool's verdicts, what promtool lets
+// pass (patterns that match nothing, names of no alert, alerts that fire unnoticed), and what the tests leave out.
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"gopkg.in/yaml.v3"
+
+	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/rules/unittest"
+)
+
+// Suite is the name of the results' suite.
+const Suite = "rules"
+
+// Options say what is judged.
+type Options struct {
+	// Tests are test files, patterns of them, or directories, whose test files are found at any depth.
+	Tests []string
+	// Rules are rule files, patterns or directories that the tests must cover, beside the ones that tests load.
+	Rules []string
+	// Queries are expressions that the tests must cover, too.
+	Queries []Query
+	// Promtool is the program that judges. Without it the evaluation in this process does.
+	Promtool string
+	// Jobs is the number of files judged at the same time; 0 is one for each processor.
+	Jobs int
+	// Run judges only the cases whose "file: name" matches. What needs all cases (coverage) is left out then.
+	Run *regexp.Regexp
+	// Coverage is the least coverage in percent; 0 asks for none.
+	Coverage float64
+	// AllowUnmentioned lets alerts fire in cases that say nothing about them, as promtool does.
+	AllowUnmentioned bool
+	// Root is what file names in results are relative to; the working directory where it is empty.
+	Root string
+}
+
+// Query is a named expression of a file.
+type Query struct {
+	Name, Expr, File string
+	Line             int
+}
+
+// Outcome is what Run has found.
+type Outcome struct {
+	Report   report.Report
+	Coverage Coverage
+}
+
+// judged is a test file with what both evaluations say of it.
+type judged struct {
+	path     string
+	file     *unittest.File // nil where the file cannot be read
+	err      error
+	verdict  *Verdict
+	outcomes []*unittest.Outcome // nil for a case that Run leaves out
+}
+
+// Run judges the tests and, by them, the rules. The error says that it could not: a missing path, promtool that does
+// not start; whatever is wrong with tests and rules is a result.
+func Run(ctx context.Context, opts Options) (*Outcome, error) {
+	paths, err := TestFiles(opts.Tests)
+	if err != nil {
+		return nil, err
+	}
+	ruleFiles, err := findFiles(opts.Rules, "groups")
+	if err != nil {
+		return nil, err
+	}
+	cache := unittest.NewRuleFiles()
+	files := make([]*judged, len(paths))
+	var wanted []string
+	for i, path := range paths {
+		j := &judged{path: path}
+		j.file, j.err = unittest.ReadFile(path)
+		files[i] = j
+		if j.err != nil || opts.Run == nil || slices.ContainsFunc(j.file.Cases, func(c unittest.Case) bool { return opts.wants(path, c) }) {
+			wanted = append(wanted, path)
+		}
+	}
+	files = slices.DeleteFunc(files, func(j *judged) bool { return !slices.Contains(wanted, j.path) })
+	if err := opts.judge(ctx, files, cache); err != nil {
+		return nil, err
+	}
+	out := &Outcome{}
+	for _, j := range files {
+		out.Report.Add(opts.results(j)...)
+	}
+	out.Report.Add(opts.vacuous(files, cache)...)
+	if opts.Run == nil {
+		out.Coverage = opts.coverage(files, ruleFiles, cache)
+		out.Report.Add(opts.coverageResults(out.Coverage)...)
+	}
+	return out, nil
+}
+
+func (o Options) wants(path string, c unittest.Case) bool {
+	return o.Run == nil || o.Run.MatchString(o.rel(path)+": "+c.Name)
+}
+
+// judge has promtool and this process evaluate the files, side by side.
+func (o Options) judge(ctx context.Context, files []*judged, cache *unittest.RuleFiles) error {
+	jobs := o.Jobs
+	if jobs <= 0 {
+		jobs = runtime.GOMAXPROCS(0)
+	}
+	var verdicts map[string]*Verdict
+	var err error
+	var wg sync.WaitGroup
+	if o.Promtool != "" {
+		wg.Go(func() {
+			var paths []string
+			for _, j := range files {
+				paths = append(paths, j.path)
+			}
+			verdicts, err = Promtool{Path: o.Promtool, Jobs: jobs}.Test(ctx, paths)
+		})
+	}
+	work := make(chan *judged)
+	for range min(jobs, len(files)) {
+		wg.Go(func() {
+			for j := range work {
+				for i := range j.file.Cases {
+					c := &j.file.Cases[i]
+					var outcome *unittest.Outcome
+					if o.wants(j.path, *c) {
+						outcome = j.file.Run(ctx, c, unittest.Options{Load: cache.Load, Unmentioned: true, Timelines: true})
+					}
+					j.outcomes = append(j.outcomes, outcome)
+				}
+			}
+		})
+	}
+	for _, j := range files {
+		if j.err == nil {
+			work <- j
+		}
+	}
+	close(work)
+	wg.Wait()
+	for _, j := range files {
+		j.verdict = verdicts[j.path]
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
+}
+
+// results has one result for each case of a file.
+func (o Options) results(j *judged) []report.Result {
+	rel := o.rel(j.path)
+	if j.err != nil {
+		res := report.Result{Suite: Suite, Name: rel + ": is a test file", Status: report.Fail, Detail: j.err.Error(), File: rel, Line: lineOf(j.err)}
+		if j.verdict != nil {
+			res.Detail = strings.Join(j.verdict.Errors, "\n")
+		}
+		return []report.Result{res}
+	}
+	var out []report.Result
+	names := map[string]bool{}
+	for i, c := range j.file.Cases {
+		outcome := j.outcomes[i]
+		if outcome == nil {
+			continue
+		}
+		name := rel + ": " + c.Name
+		if names[name] {
+			name += fmt.Sprintf(" (line %d)", c.Line)
+		}
+		names[name] = true
+		res := report.Result{Suite: Suite, Name: name, Status: report.Pass, File: rel, Line: c.Line, Duration: outcome.Duration}
+		ok := len(outcome.Failures) == 0
+		var detail []string
+		for _, f := range outcome.Failures {
+			detail = append(detail, fmt.Sprintf("%s:%d: %s", rel, f.Line, f.Text))
+		}
+		if j.verdict != nil && i < len(j.verdict.Cases) {
+			v := j.verdict.Cases[i]
+			if len(v.Messages) > 0 {
+				detail = append(detail, "promtool:\n"+strings.Join(v.Messages, "\n"))
+			}
+			if ours := ok; ours != (len(v.Messages) == 0) {
+				detail = append(detail, "promtool and the evaluation in this process disagree about this case, which is an error of the sandbox; promtool's verdict counts")
+				ok = false
+			}
+		}
+		if !ok {
+			res.Status = report.Fail
+			res.Detail = strings.Join(detail, "\n")
+			if len(outcome.Failures) > 0 {
+				res.Line = outcome.Failures[0].Line
+			}
+		}
+		out = append(out, res)
+	}
+	if j.verdict != nil && len(j.verdict.Errors) > 0 {
+		out = append(out, report.Result{
+			Suite: Suite, Name: rel + ": promtool runs the file", Status: report.Fail, File: rel,
+			Detail: strings.Join(j.verdict.Errors, "\n"),
+		})
+	}
+	return out
+}
+
+// rel is a path as results name it.
+func (o Options) rel(path string) string {
+	root := o.Root
+	if root == "" {
+		root, _ = os.Getwd()
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(root, abs)
+	if err != nil || strings.HasPrefix(rel, "..") {
+		return path
+	}
+	return filepath.ToSlash(rel)
+}
+
+var lineInError = regexp.MustCompile(`line (\d+)`)
+
+func lineOf(err error) int {
+	line := 0
+	if m := lineInError.FindStringSubmatch(err.Error()); m != nil {
+		_, _ = fmt.Sscan(m[1], &line)
+	}
+	return line
+}
+
+// TestFiles are the test files that files, patterns and directories lead to. In a directory a test file is a YAML
+// file with the key tests; a file that is named is taken as one. Nothing found is an error.
+func TestFiles(args []string) ([]string, error) {
+	files, err := findFiles(args, "tests")
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("no rule tests in %s: a test file is YAML in promtool's format with the key tests", strings.Join(args, ", "))
+	}
+	return files, err
+}
+
+func findFiles(args []string, key string) ([]string, error) {
+	var files []string
+	for _, arg := range args {
+		matches, err := filepath.Glob(arg)
+		if err == nil && len(matches) == 0 {
+			err = errors.New("no such file or directory, and as a pattern it matches nothing")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find rule files and tests: %s: %w", arg, err)
+		}
+		for _, m := range matches {
+			info, err := os.Stat(m)
+			if err != nil {
+				return nil, fmt.Errorf("find rule files and tests: %w", err)
+			}
+			if !info.IsDir() {
+				files = append(files, m)
+				continue
+			}
+			err = filepath.WalkDir(m, func(path string, d os.DirEntry, err error) error {
+				if err == nil && !d.IsDir() && isYAML(path) && hasKey(path, key) {
+					files = append(files, path)
+				}
+				return err
+			})
+			if err != nil {
+				return nil, fmt.Errorf("find rule files and tests: %w", err)
+			}
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files), nil
+}
+
+func isYAML(path string) bool {
+	ext := strings.ToLower(filepath.Ext(path))
+	return ext == ".yml" || ext == ".yaml"
+}
+
+// hasKey says whether a file's first document is a mapping with a key whose value is a list.
+func hasKey(path, key string) bool {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	var doc map[string]yaml.Node
+	if yaml.Unmarshal(data, &doc) != nil {
+		return false
+	}
+	node, ok := doc[key]
+	return ok && node.Kind == yaml.SequenceNode
+}
