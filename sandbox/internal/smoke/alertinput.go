@@ -144,13 +144,13 @@ func (in *alertInput) end(ctx context.Context) {
 	in.resolve(ctx)
 }
 
-// notifyLimit is how long the story waits for the first notifications before it goes on without them; the checks say
-// what is missing. Longer than any group_wait a person would set for a page.
-const notifyLimit = 25 * time.Second
+// notifyShare of the run is how long the story waits for the first notifications before it goes on without them; the
+// checks say what is missing. Of the default deadline it is more than any group_wait that a person would set for a page.
+const notifyShare = 3
 
 func (in *alertInput) goOn(ctx context.Context) {
 	defer close(in.over)
-	limited, cancel := context.WithTimeout(ctx, notifyLimit)
+	limited, cancel := context.WithTimeout(ctx, in.env.opt.Deadline/notifyShare)
 	defer cancel()
 	in.until(limited, func() bool {
 		got, err := in.env.notifications(limited)
@@ -223,9 +223,20 @@ func (in *alertInput) silently() (alertStatus, error) {
 	return in.silent, in.silentAsked
 }
 
-// endError says why the alerts could not be resolved.
-func (in *alertInput) endError() error {
+// waitOver is until the alerts are resolved.
+func (in *alertInput) waitOver(ctx context.Context) error {
+	if err := in.wait(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-in.over:
+	case <-ctx.Done():
+		return fmt.Errorf("the alerts are not resolved yet: %w", context.Cause(ctx))
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.ended
+	if in.ended != nil {
+		return final(in.ended)
+	}
+	return nil
 }

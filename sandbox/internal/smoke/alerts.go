@@ -258,13 +258,8 @@ func (e *env) warningPagesNobody(ctx context.Context) (string, error) {
 
 // warningIsSilent: Alertmanager says that it is suppressed, and nobody was told.
 func (e *env) warningIsSilent(ctx context.Context) (string, error) {
-	if err := e.alerts.wait(ctx); err != nil {
+	if err := e.alerts.waitOver(ctx); err != nil {
 		return "", err
-	}
-	select {
-	case <-e.alerts.over:
-	case <-ctx.Done():
-		return "", fmt.Errorf("the alerts have not ended: %w", context.Cause(ctx))
 	}
 	critical, err := e.alerts.status(ctx, alertCritical)
 	var by string
@@ -296,12 +291,12 @@ func (e *env) warningIsSilent(ctx context.Context) (string, error) {
 
 // resolutionArrives waits for Alertmanager's group_interval.
 func (e *env) resolutionArrives(ctx context.Context) (string, error) {
+	if err := e.alerts.waitOver(ctx); err != nil {
+		return "", err
+	}
 	triggered, err := e.told(ctx, kindPagerDuty, alertCritical, false)
 	if err != nil {
 		return "", err
-	}
-	if err := e.alerts.endError(); err != nil {
-		return "", final(err)
 	}
 	got, err := e.told(ctx, kindPagerDuty, alertCritical, true)
 	if err != nil {

@@ -69,14 +69,7 @@ func (e *env) judge(ctx context.Context, c *check) report.Result {
 		res.Status, res.Detail = report.Skip, fmt.Sprintf("%s does not run in this stack", strings.Join(missing, ", "))
 		return res
 	}
-	for _, before := range c.after {
-		if before.done != nil { // else it was not selected
-			select {
-			case <-before.done:
-			case <-ctx.Done():
-			}
-		}
-	}
+	e.await(ctx, c.after)
 	began := time.Now()
 	figure, err := e.retry(ctx, c)
 	res.Duration = time.Since(began)
@@ -87,6 +80,24 @@ func (e *env) judge(ctx context.Context, c *check) report.Result {
 	}
 	res.Status, res.Detail = report.Pass, figure
 	return res
+}
+
+// await waits for other checks to end, but not until the deadline: a check that fails takes all the time there is, and
+// those after it still need some to judge for themselves.
+func (e *env) await(ctx context.Context, others []*check) {
+	patience := time.After(time.Until(e.began.Add(e.opt.Deadline * 2 / 3)))
+	for _, other := range others {
+		if other.done == nil {
+			continue // not selected
+		}
+		select {
+		case <-other.done:
+		case <-patience:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // retry asks until the check holds. What it returns at the deadline is what was seen last that was not merely the

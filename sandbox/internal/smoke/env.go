@@ -30,6 +30,8 @@ type env struct {
 	logs    *logInput
 	tracing *traceInput
 	alerts  *alertInput
+	// arrivals are the checks of the run's log lines: when they have ended, the lines' indices are there.
+	arrivals []*check
 }
 
 func newEnv(addr stack.Addresses, s *stack.Stack, opt Options) (*env, error) {

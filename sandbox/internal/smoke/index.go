@@ -43,15 +43,15 @@ func indexChecks(e *env) []*check {
 	}
 	return append(all,
 		&check{
-			name: "log indices have the template's settings and mappings", needs: logWay, file: template,
+			name: "log indices have the template's settings and mappings", needs: logWay, file: template, after: e.arrivals,
 			assert: func(ctx context.Context) (string, error) { return e.indicesFollow(ctx, template) },
 		},
 		&check{
-			name: "log indices are under their lifecycle policy", needs: logWay, file: template,
+			name: "log indices are under their lifecycle policy", needs: logWay, file: template, after: e.arrivals,
 			assert: e.indicesManaged,
 		},
 		&check{
-			name: "no log index has an unforeseen name", needs: logWay, file: e.pipelineFile(),
+			name: "no log index has an unforeseen name", needs: logWay, file: e.pipelineFile(), after: e.arrivals,
 			assert: e.indicesNamed,
 		})
 }

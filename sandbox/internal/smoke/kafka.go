@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -38,7 +39,7 @@ func (e *env) kafka() (*kgo.Client, error) {
 			kgo.ClientID("sandbox-smoke"),
 			// The lines of a run stay in the order they are sent.
 			kgo.RecordPartitioner(kgo.ManualPartitioner()),
-			kgo.MetadataMinAge(e.opt.pause),
+			kgo.MetadataMinAge(100*time.Millisecond),
 		)
 	})
 	return e.broker.client, e.broker.err

@@ -54,6 +54,7 @@ func logChecks(e *env) []*check {
 		}),
 		arrive(lineMalformed, "a malformed log line is kept, and tagged as such", arrival{layer: "unknown", failed: true}),
 	}
+	e.arrivals = lines
 	once := &check{
 		name: "no log line is there twice", needs: logWay, file: pipeline, after: lines,
 		assert: e.eachLineOnce,

@@ -1,3 +1,110 @@
 package smoke
 
-func metricChecks(*env) []*check { return nil }
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"obsandbox/sandbox/internal/stack"
+)
+
+// metricChecks: whatever a rule or an indicator selects is there. A rule on a metric that nobody exposes is silent for
+// ever, and looks healthy.
+func metricChecks(e *env) []*check {
+	needs := []string{"prometheus", "platform"}
+	var all []*check
+	groups, err := loadRuleGroups(e.stack)
+	if err != nil {
+		return nil // ruleChecks say so
+	}
+	for _, g := range groups {
+		var exprs []string
+		for _, r := range g.Rules {
+			exprs = append(exprs, r.Expr)
+		}
+		all = append(all, &check{
+			name: "prometheus has the series that rule group " + g.Name + " selects", needs: needs, file: g.file, line: g.line,
+			assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, exprs) },
+		})
+	}
+	file := e.stack.Path("slos.yaml")
+	slos, err := stack.LoadSLOs(file)
+	if err != nil {
+		return append(all, broken("prometheus: which series the SLOs select is known", file, err))
+	}
+	var exprs []string
+	for _, s := range slos.SLOs {
+		exprs = append(exprs, s.SLI.ErrorRatio("5m"))
+	}
+	for _, q := range slos.Queries {
+		exprs = append(exprs, strings.ReplaceAll(q.Expr, "{{.window}}", "5m"))
+	}
+	return append(all, &check{
+		name: "prometheus has the series that the SLOs select", needs: needs, file: file,
+		assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, exprs) },
+	})
+}
+
+// selectors are the distinct vector selectors of expressions, as PromQL.
+func selectors(exprs []string) ([]string, error) {
+	distinct := map[string]bool{}
+	for _, expr := range exprs {
+		parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", expr, err)
+		}
+		parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
+			selector, ok := node.(*parser.VectorSelector)
+			if !ok {
+				return nil
+			}
+			var matchers []string
+			for _, m := range selector.LabelMatchers {
+				if m.Name != model.MetricNameLabel || m.Type != labels.MatchEqual {
+					matchers = append(matchers, m.String())
+				}
+			}
+			text := selector.Name
+			if len(matchers) > 0 {
+				text += "{" + strings.Join(matchers, ",") + "}"
+			}
+			distinct[text] = true
+			return nil
+		})
+	}
+	return slices.Sorted(maps.Keys(distinct)), nil
+}
+
+// seriesExist asks for every selector of the expressions.
+func (e *env) seriesExist(ctx context.Context, exprs []string) (string, error) {
+	wanted, err := selectors(exprs)
+	if err != nil {
+		return "", final(err)
+	}
+	var empty []string
+	series := 0.0
+	for _, selector := range wanted {
+		count, err := e.query(ctx, "count("+selector+")")
+		if err != nil {
+			return "", err
+		}
+		if len(count) == 0 || count[0].value == 0 {
+			empty = append(empty, selector)
+			continue
+		}
+		series += count[0].value
+	}
+	if len(wanted) == 0 || len(empty) > 0 {
+		return "", &mismatch{
+			fmt.Sprintf("series for each of %d selectors", len(wanted)), "none for " + strings.Join(empty, ", "),
+			"metrics.yaml (who exposes it) and that job's targets",
+		}
+	}
+	return fmt.Sprintf("%d selectors, %.0f series", len(wanted), series), nil
+}

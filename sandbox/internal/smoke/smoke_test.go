@@ -1,0 +1,166 @@
+package smoke
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"obsandbox/sandbox/internal/report"
+)
+
+// testID is the id of every run in these tests: each has a world of its own.
+const testID = "smoketest"
+
+func run(t *testing.T, w *world, opt Options) *report.Report {
+	t.Helper()
+	opt.id, opt.pause = testID, 5*time.Millisecond
+	if opt.Deadline == 0 {
+		opt.Deadline = 20 * time.Second
+	}
+	rep, err := Run(t.Context(), w.addr, w.stack, opt)
+	require.NoError(t, err)
+	return rep
+}
+
+func with(rep *report.Report, status report.Status) []string {
+	var names []string
+	for _, r := range rep.Results {
+		if r.Status == status {
+			names = append(names, r.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestAWholeStackIsGreen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var announced []string
+	rep := run(t, w, Options{OnResult: func(r report.Result) { announced = append(announced, r.Name) }})
+	for _, r := range rep.Results {
+		assert.Equal(t, report.Pass, r.Status, "%s: %s", r.Name, r.Detail)
+		assert.Equal(t, Suite, r.Suite)
+	}
+	assert.True(t, rep.OK())
+	assert.Greater(t, len(rep.Results), 30)
+	names := with(rep, report.Pass)
+	assert.Len(t, slices.Compact(slices.Clone(names)), len(names), "names are unique")
+	slices.Sort(announced)
+	assert.Equal(t, names, announced)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	assert.Empty(t, w.firing, "no alert is left firing")
+}
+
+// TestEachBreakageIsCaught breaks one thing of a whole stack at a time. What must fail is exactly what is named: a check
+// that fails with everything says nothing.
+func TestEachBreakageIsCaught(t *testing.T) {
+	t.Parallel()
+	for _, c := range slices.Concat(brokenMetrics, brokenLogs, brokenTraces, brokenAlerts, brokenPlatform) {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.mu.Lock()
+			c.breaks(w)
+			w.mu.Unlock()
+			rep := run(t, w, Options{attempts: 25, Deadline: 6 * time.Second})
+			slices.Sort(c.fails)
+			assert.Equal(t, c.fails, with(rep, report.Fail))
+			var details []string
+			for _, r := range rep.Results {
+				if r.Status == report.Fail {
+					details = append(details, r.Detail)
+				}
+			}
+			assert.Contains(t, strings.Join(details, "\n"), c.says)
+		})
+	}
+}
+
+// breakage is a fault of the stack, the checks that must notice it and words that their details must have; no words
+// where the check's name says it all.
+type breakage struct {
+	name   string
+	breaks func(*world)
+	fails  []string
+	says   string
+}
+
+func TestWhatDoesNotRunIsSkipped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	delete(w.addr.Components, "jaeger")
+	delete(w.addr.Components, "kafka")
+	rep := run(t, w, Options{})
+	assert.Empty(t, with(rep, report.Fail))
+	skipped := 0
+	for _, r := range rep.Results {
+		if r.Status == report.Skip {
+			skipped++
+			assert.Contains(t, r.Detail, "does not run in this stack")
+		}
+	}
+	assert.Greater(t, skipped, 10)
+	assert.Contains(t, with(rep, report.Pass), "grafana answers")
+}
+
+func TestAStackThatIsGoneFailsEverything(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for component, ports := range w.addr.Components {
+		for port := range ports {
+			// Port 1 of loopback: nothing listens there.
+			w.addr.Components[component][port] = "127.0.0.1:1"
+		}
+	}
+	rep := run(t, w, Options{attempts: 2, Deadline: time.Second})
+	assert.Empty(t, with(rep, report.Pass))
+	assert.Empty(t, with(rep, report.Skip))
+	assert.False(t, rep.OK())
+}
+
+func TestRunSelectsChecksAndSendsOnlyTheirInput(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	before := len(w.stored)
+	rep := run(t, w, Options{Run: regexp.MustCompile("^prometheus answers$|^kafka answers$")})
+	assert.Equal(t, []string{"kafka answers", "prometheus answers"}, with(rep, report.Pass))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	assert.Len(t, w.stored, before)
+	assert.Empty(t, w.recorded)
+	assert.Len(t, w.found, 1)
+
+	_, err := Run(t.Context(), w.addr, w.stack, Options{Run: regexp.MustCompile("no such check")})
+	assert.ErrorContains(t, err, "no smoke check")
+}
+
+func TestASelectedAlertIsResolvedAtTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rep := run(t, w, Options{Run: regexp.MustCompile("^a critical alert pages")})
+	assert.True(t, rep.OK())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	assert.Empty(t, w.firing)
+}
+
+func TestAnUnreadableFileIsAResult(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := *w.stack
+	s.Dir = t.TempDir()
+	w.stack = &s
+	rep := run(t, w, Options{attempts: 1})
+	failed := strings.Join(with(rep, report.Fail), "\n")
+	for _, want := range []string{"what to scrape is known", "which rules to load is known", "which topics to expect is known", "which receivers to expect is known"} {
+		assert.Contains(t, failed, want)
+	}
+}
