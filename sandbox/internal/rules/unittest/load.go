@@ -16,6 +16,8 @@ import (
 
 // suite is where a case's series live: in memory, or in promqltest's database for the notations that only it reads.
 type suite struct {
+	// store is nil where the series are in a database.
+	store     *store
 	engine    *promql.Engine
 	queryable storage.Queryable
 	appender  storage.Appendable
@@ -24,14 +26,24 @@ type suite struct {
 	close    func() error
 }
 
-func newSuite(c *Case, subqueryInterval time.Duration) (*suite, error) {
+// notInMemory says whether an input series uses what only promqltest's own database keeps or reads.
+func notInMemory(s Series) bool {
+	line := s.Text + " " + s.Values
+	return strings.ContainsAny(line, "\n\r") || strings.Contains(line, "@st ") || strings.Contains(s.Values, "{{") ||
+		strings.HasPrefix(strings.TrimSpace(line), "#")
+}
+
+// newSuite makes the place of a case's series: in memory where that is enough, else, or where database is set, the
+// one that promtool uses.
+func newSuite(c *Case, subqueryInterval time.Duration, database bool) (*suite, error) {
 	text := &strings.Builder{}
 	fmt.Fprintf(text, "load %s\n", shortDuration(c.interval))
 	for _, s := range c.Input {
 		fmt.Fprintf(text, "  %s %s\n", s.Text, s.Values)
-		if line := s.Text + " " + s.Values; strings.ContainsAny(line, "\n\r") || strings.Contains(line, "@st ") || strings.HasPrefix(strings.TrimSpace(line), "#") {
-			return lazySuite(c, text.String(), subqueryInterval)
-		}
+		database = database || notInMemory(s)
+	}
+	if database {
+		return lazySuite(c, text.String(), subqueryInterval)
 	}
 	loaded, err := parseInput(c)
 	if err != nil {
@@ -47,7 +59,7 @@ func newSuite(c *Case, subqueryInterval time.Duration) (*suite, error) {
 		EnableNegativeOffset:     true,
 	})
 	return &suite{
-		engine: engine, queryable: st, appender: st, close: engine.Close,
+		store: st, engine: engine, queryable: st, appender: st, close: engine.Close,
 		loadTill: func(ts time.Time) error {
 			till := ts.UnixMilli()
 			for _, in := range loaded {

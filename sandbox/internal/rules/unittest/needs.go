@@ -76,10 +76,12 @@ type ruleSet struct {
 	ids   []RuleID
 	rules map[RuleID]rulefmt.Rule
 	uses  map[RuleID]*Uses
+	// limited are the rules that fail where they have too many results.
+	limited map[RuleID]bool
 }
 
 func newRuleSet(files []string, load func(string) ([]rulefmt.RuleGroup, []error)) *ruleSet {
-	set := &ruleSet{rules: map[RuleID]rulefmt.Rule{}, uses: map[RuleID]*Uses{}}
+	set := &ruleSet{rules: map[RuleID]rulefmt.Rule{}, uses: map[RuleID]*Uses{}, limited: map[RuleID]bool{}}
 	for _, path := range files {
 		groups, _ := load(path)
 		for i, g := range groups {
@@ -91,7 +93,7 @@ func newRuleSet(files []string, load func(string) ([]rulefmt.RuleGroup, []error)
 				u := newUses()
 				u.add(rule.Expr)
 				set.ids = append(set.ids, id)
-				set.rules[id], set.uses[id] = rule, u
+				set.rules[id], set.uses[id], set.limited[id] = rule, u, g.Limit > 0
 			}
 		}
 	}

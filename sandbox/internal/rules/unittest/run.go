@@ -3,7 +3,6 @@ package unittest
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -60,8 +59,8 @@ type Options struct {
 	Load func(path string) ([]rulefmt.RuleGroup, []error)
 	// Keep says which rules are evaluated; all of them where it is nil.
 	Keep func(RuleID) bool
-	// Unmentioned looks for alerts that fire and are not mentioned. Then only the rules that the case or such an alert
-	// needs are evaluated step by step, and Keep is not asked.
+	// Unmentioned looks for alerts that fire and are not mentioned. Their rules are not evaluated step by step then,
+	// and Keep is not asked.
 	Unmentioned bool
 	// Timelines records the states of alerts.
 	Timelines bool
@@ -77,6 +76,14 @@ func (f *File) Run(ctx context.Context, c *Case, opts Options) *Outcome {
 	}
 	r := &run{file: f, c: c, opts: opts, out: &Outcome{}}
 	r.eval(ctx)
+	if st := r.suite; r.doubtful || st != nil && st.store != nil && st.store.histograms {
+		again := &run{file: f, c: c, out: &Outcome{}, database: true}
+		again.opts = opts
+		again.opts.Unmentioned = false
+		again.eval(ctx)
+		again.out.Unmentioned = r.out.Unmentioned
+		r = again
+	}
 	r.out.Duration = time.Since(began)
 	return r.out
 }
@@ -91,6 +98,10 @@ type run struct {
 	// ids has the place of each rule of groups.
 	ids   [][]RuleID
 	equal cmp.Options
+	// doubtful says that only the evaluation of every rule can tell the verdict.
+	doubtful bool
+	// database says that the series are to be in a database, as promtool's are.
+	database bool
 }
 
 func (r *run) fail(line int, format string, args ...any) {
@@ -105,7 +116,7 @@ func (r *run) done() bool { return r.opts.FirstFailure && len(r.out.Failures) > 
 
 func (r *run) eval(ctx context.Context) {
 	var err error
-	if r.suite, err = newSuite(r.c, r.file.interval); err != nil {
+	if r.suite, err = newSuite(r.c, r.file.interval, r.database); err != nil {
 		r.fail(0, "%v", err)
 		return
 	}
@@ -118,14 +129,7 @@ func (r *run) eval(ctx context.Context) {
 	if r.opts.Unmentioned {
 		set = newRuleSet(r.file.RuleFiles, r.opts.Load)
 		need := set.needed(r.c.Mentions())
-		others := newUses()
-		for _, id := range set.ids {
-			for name := range set.uses[id].Metrics {
-				others.Metrics[name] = true
-			}
-		}
-		maps.Copy(need, set.needed(others))
-		r.opts.Keep = func(id RuleID) bool { return need[id] }
+		r.opts.Keep = func(id RuleID) bool { return need[id] || set.rules[id].Record != "" || set.limited[id] }
 	}
 	if !r.load(ctx) {
 		return

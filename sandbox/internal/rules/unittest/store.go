@@ -26,6 +26,9 @@ type store struct {
 	// byName has the series of each metric in the order of their creation: most selectors name their metric.
 	byName map[string][]*series
 	all    []*series
+	// histograms says that a native histogram came in. A database also keeps where their counters start again, which
+	// this store does not: such a case is evaluated again with a database.
+	histograms bool
 }
 
 type series struct {
@@ -218,6 +221,7 @@ func (a *appender) append(l labels.Labels, s sample) (storage.SeriesRef, error) 
 var errInvalidSample = errors.New("invalid sample")
 
 func (a *appender) AppendHistogram(_ storage.SeriesRef, l labels.Labels, t int64, h *histogram.Histogram, fh *histogram.FloatHistogram) (storage.SeriesRef, error) {
+	a.store.histograms = true
 	if fh == nil {
 		fh = h.ToFloat(nil)
 	}

@@ -35,13 +35,13 @@ func (r *run) findUnmentioned(ctx context.Context, set *ruleSet, start, end time
 		}
 		q, err := engine.NewRangeQuery(ctx, r.suite.queryable, nil, rule.Expr, start, end, r.file.interval)
 		if err != nil {
-			r.fail(0, "rule %s: %v", rule.Alert, err)
+			r.doubtful = true
 			continue
 		}
 		result := q.Exec(ctx)
 		matrix, err := result.Matrix()
-		if err != nil {
-			r.fail(0, "rule %s: %v", rule.Alert, err)
+		if err != nil || clash(matrix, rule.Labels) {
+			r.doubtful = true
 			continue
 		}
 		for _, series := range matrix {
@@ -54,6 +54,24 @@ func (r *run) findUnmentioned(ctx context.Context, set *ruleSet, start, end time
 		}
 		q.Close()
 	}
+}
+
+// clash says whether the labels of an alert may make two series the same, which is an error of its evaluation.
+func clash(matrix promql.Matrix, alertLabels map[string]string) bool {
+	seen := map[string]bool{}
+	for _, series := range matrix {
+		b := labels.NewBuilder(series.Metric)
+		b.Del(labels.MetricName)
+		for name := range alertLabels {
+			b.Del(name)
+		}
+		key := b.Labels().String()
+		if seen[key] {
+			return true
+		}
+		seen[key] = true
+	}
+	return false
 }
 
 // firstFiring is the time in milliseconds at which a series has been there for the whole of hold.
