@@ -1,0 +1,454 @@
+package logstash
+
+import (
+	"fmt"
+	"log/slog"
+	"math/big"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"obsandbox/sandbox/internal/logstash/event"
+	"obsandbox/sandbox/internal/logstash/rubyre"
+)
+
+// mutate changes fields. Its operations run in Logstash's order, whatever the order in the file: coerce, rename,
+// update, replace, convert, gsub, uppercase, capitalize, lowercase, strip, split, join, merge, copy.
+type mutate struct {
+	decorator
+	steps        []func(e *event.Event) error
+	tagOnFailure string
+	log          *slog.Logger
+}
+
+func newMutate(b *build) (filter, error) {
+	m := &mutate{decorator: b.decorator(), tagOnFailure: b.str("tag_on_failure", "_mutate_error"), log: b.log}
+	m.templated(b, "coerce", func(e *event.Event, ref event.Ref, t *event.Template) error {
+		if v, ok := e.Lookup(ref); !ok || v != nil {
+			return nil
+		}
+		return e.Set(ref, t.Fill(e))
+	})
+	m.rename(b)
+	m.templated(b, "update", func(e *event.Event, ref event.Ref, t *event.Template) error {
+		if _, ok := e.Lookup(ref); !ok {
+			return nil
+		}
+		return e.Set(ref, t.Fill(e))
+	})
+	m.templated(b, "replace", func(e *event.Event, ref event.Ref, t *event.Template) error { return e.Set(ref, t.Fill(e)) })
+	m.convert(b)
+	m.gsub(b)
+	m.strings(b, "uppercase", strings.ToUpper)
+	m.strings(b, "capitalize", capitalize)
+	m.strings(b, "lowercase", strings.ToLower)
+	m.strings(b, "strip", func(s string) string { return strings.Trim(s, " \t\n\v\f\r\x00") })
+	m.split(b)
+	m.join(b)
+	m.merge(b)
+	m.copy(b)
+	return m, b.done()
+}
+
+func (m *mutate) filter(e *event.Event) error {
+	for _, step := range m.steps {
+		if err := step(e); err != nil {
+			m.log.Warn("mutate: an operation failed", "error", err)
+			e.Tag(m.tagOnFailure)
+			return nil
+		}
+	}
+	if err := m.matched(e); err != nil {
+		m.log.Warn("mutate: an operation failed", "error", err)
+		e.Tag(m.tagOnFailure)
+	}
+	return nil
+}
+
+func (m *mutate) step(f func(e *event.Event) error) { m.steps = append(m.steps, f) }
+
+// templated adds an operation of the form field => text with references.
+func (m *mutate) templated(b *build, option string, apply func(*event.Event, event.Ref, *event.Template) error) {
+	for _, entry := range b.hash(option) {
+		ref, err := event.ParseRef(entry.Key)
+		text, ok := entry.Value.String()
+		if err != nil || !ok {
+			b.failAt(entry.Pos, option, "expected field => \"text\"")
+			continue
+		}
+		t := b.parseTemplate(option, text)
+		m.step(func(e *event.Event) error { return apply(e, ref, t) })
+	}
+}
+
+func (m *mutate) rename(b *build) {
+	for _, entry := range b.hash("rename") {
+		to, ok := entry.Value.String()
+		if !ok {
+			b.failAt(entry.Pos, "rename", "expected the old name => the new name")
+			continue
+		}
+		from, into := b.fieldName("rename", entry.Key), b.fieldName("rename", to)
+		m.step(func(e *event.Event) error {
+			src, err := from.ref(e)
+			if err != nil {
+				return err
+			}
+			dst, err := into.ref(e)
+			if err != nil {
+				return err
+			}
+			if _, ok := e.Lookup(src); !ok {
+				return nil
+			}
+			return e.Set(dst, e.Remove(src))
+		})
+	}
+}
+
+// strings adds an operation on text and on the texts of a list.
+func (m *mutate) strings(b *build, option string, change func(string) string) {
+	for _, ref := range b.refs(option) {
+		m.step(func(e *event.Event) error {
+			switch v := e.Get(ref).(type) {
+			case string:
+				return e.Set(ref, change(v))
+			case []any:
+				list := slices.Clone(v)
+				for i := range list {
+					if s, ok := list[i].(string); ok {
+						list[i] = change(s)
+					} else if option == "strip" {
+						return fmt.Errorf("strip: %s holds a %T", ref, list[i])
+					}
+				}
+				return e.Set(ref, list)
+			}
+			return nil
+		})
+	}
+}
+
+// capitalize is Ruby's: the first letter large, all others small.
+func capitalize(s string) string {
+	for i, r := range s {
+		return string(unicode.ToTitle(r)) + strings.ToLower(s[i+len(string(r)):])
+	}
+	return s
+}
+
+func (m *mutate) gsub(b *build) {
+	args := b.list("gsub")
+	if len(args)%3 != 0 {
+		b.fail("gsub", "expected three elements for each replacement: field, pattern, replacement")
+		return
+	}
+	for i := 0; i < len(args); i += 3 {
+		ref, err := event.ParseRef(args[i])
+		if err != nil {
+			b.fail("gsub", "%v", err)
+			continue
+		}
+		needle := b.parseTemplate("gsub", args[i+1])
+		replacement := b.parseTemplate("gsub", args[i+2])
+		var fixed *rubyre.Regexp
+		if !strings.Contains(args[i+1], "%{") {
+			if fixed, err = rubyre.Compile(args[i+1]); err != nil {
+				b.fail("gsub", "%v", err)
+				continue
+			}
+		}
+		m.step(func(e *event.Event) error {
+			value := e.Get(ref)
+			re := fixed
+			if re == nil {
+				var err error
+				if re, err = rubyre.Compile(needle.Fill(e)); err != nil {
+					return err
+				}
+			}
+			switch v := value.(type) {
+			case string:
+				return e.Set(ref, re.ReplaceAll(v, replacement.Fill(e)))
+			case []any:
+				list := slices.Clone(v)
+				for i := range list {
+					if s, ok := list[i].(string); ok {
+						list[i] = re.ReplaceAll(s, replacement.Fill(e))
+					}
+				}
+				return e.Set(ref, list)
+			}
+			return nil
+		})
+	}
+}
+
+func (m *mutate) split(b *build) {
+	m.pairs(b, "split", func(e *event.Event, ref event.Ref, separator string) error {
+		s, ok := e.Get(ref).(string)
+		if !ok {
+			return nil
+		}
+		return e.Set(ref, rubySplit(s, separator))
+	})
+}
+
+// rubySplit is Ruby's String#split with a text: a blank means runs of white space, empty pieces at the end go.
+func rubySplit(s, separator string) []any {
+	var parts []string
+	switch separator {
+	case " ":
+		parts = strings.Fields(s)
+	default:
+		parts = strings.Split(s, separator)
+		for len(parts) > 0 && parts[len(parts)-1] == "" {
+			parts = parts[:len(parts)-1]
+		}
+	}
+	out := make([]any, len(parts))
+	for i, p := range parts {
+		out[i] = p
+	}
+	return out
+}
+
+func (m *mutate) join(b *build) {
+	m.pairs(b, "join", func(e *event.Event, ref event.Ref, separator string) error {
+		list, ok := e.Get(ref).([]any)
+		if !ok {
+			return nil
+		}
+		var out []byte
+		var add func(list []any)
+		first := true
+		add = func(list []any) {
+			for _, v := range list {
+				if inner, ok := v.([]any); ok {
+					add(inner)
+					continue
+				}
+				if !first {
+					out = append(out, separator...)
+				}
+				first = false
+				out = event.AppendString(out, v)
+			}
+		}
+		add(list)
+		return e.Set(ref, string(out))
+	})
+}
+
+// pairs adds an operation of the form field => text, taken as it is.
+func (m *mutate) pairs(b *build, option string, apply func(*event.Event, event.Ref, string) error) {
+	for _, entry := range b.hash(option) {
+		ref, err := event.ParseRef(entry.Key)
+		text, ok := entry.Value.String()
+		if err != nil || !ok {
+			b.failAt(entry.Pos, option, "expected field => \"text\"")
+			continue
+		}
+		m.step(func(e *event.Event) error { return apply(e, ref, text) })
+	}
+}
+
+func (m *mutate) merge(b *build) {
+	for _, entry := range b.hash("merge") {
+		dest, err := event.ParseRef(entry.Key)
+		if err != nil {
+			b.failAt(entry.Pos, "merge", "%v", err)
+			continue
+		}
+		for _, v := range entry.Value.List() {
+			name, _ := v.String()
+			added, err := event.ParseRef(name)
+			if err != nil || name == "" {
+				b.failAt(entry.Pos, "merge", "expected the destination => a field or a list of fields")
+				continue
+			}
+			m.step(func(e *event.Event) error {
+				have, add := e.Get(dest), event.CloneValue(e.Get(added))
+				oldHash, isHash := have.(map[string]any)
+				addHash, addIsHash := add.(map[string]any)
+				switch {
+				case isHash != addIsHash:
+					m.log.Error("mutate: not possible to merge a list and a hash", "dest_field", dest.String(), "added_field", added.String())
+					return nil
+				case isHash:
+					merged := event.CloneValue(oldHash).(map[string]any)
+					for k, v := range addHash {
+						merged[k] = v
+					}
+					return e.Set(dest, merged)
+				}
+				return e.Set(dest, append(slices.Clone(event.ToList(have)), event.ToList(add)...))
+			})
+		}
+	}
+}
+
+func (m *mutate) copy(b *build) {
+	m.pairs(b, "copy", func(e *event.Event, ref event.Ref, to string) error {
+		dest, err := event.ParseRef(to)
+		if err != nil {
+			return err
+		}
+		v := e.Get(ref)
+		if v == nil {
+			return nil
+		}
+		return e.Set(dest, event.CloneValue(v))
+	})
+}
+
+func (m *mutate) convert(b *build) {
+	for _, entry := range b.hash("convert") {
+		ref, err := event.ParseRef(entry.Key)
+		kind, _ := entry.Value.String()
+		to, known := map[string]func(any) (any, error){
+			"string":     func(v any) (any, error) { return event.ToString(v), nil },
+			"integer":    func(v any) (any, error) { return convertNumber(v, false, false) },
+			"float":      func(v any) (any, error) { return convertNumber(v, true, false) },
+			"integer_eu": func(v any) (any, error) { return convertNumber(v, false, true) },
+			"float_eu":   func(v any) (any, error) { return convertNumber(v, true, true) },
+			"boolean":    func(v any) (any, error) { return convertBoolean(v), nil },
+		}[kind]
+		if err != nil || !known {
+			b.failAt(entry.Pos, "convert", "invalid conversion type %q for %s: expected string, integer, float, boolean, integer_eu or float_eu", kind, entry.Key)
+			continue
+		}
+		m.step(func(e *event.Event) error {
+			v, ok := e.Lookup(ref)
+			if _, hash := v.(map[string]any); !ok || v == nil || hash {
+				return nil
+			}
+			if list, ok := v.([]any); ok {
+				list = slices.Clone(list)
+				for i := range list {
+					if list[i] == nil {
+						continue
+					}
+					var err error
+					if list[i], err = to(list[i]); err != nil {
+						return err
+					}
+				}
+				return e.Set(ref, list)
+			}
+			converted, err := to(v)
+			if err != nil {
+				return err
+			}
+			return e.Set(ref, converted)
+		})
+	}
+}
+
+var (
+	booleanTrue  = regexp.MustCompile(`(?im)^(true|t|yes|y|1|1.0)$`)
+	booleanFalse = regexp.MustCompile(`(?im)^(false|f|no|n|0|0.0)$`)
+	decimal      = regexp.MustCompile(`^[+-]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9_]*|\.[0-9]+)(?:e[+-]?[0-9]+)?$`)
+	hexadecimal  = regexp.MustCompile(`^([+-]?)0x([0-9a-f]+)(?:\.([0-9a-f]+))?(?:p([+-]?[0-9]+))?$`)
+)
+
+func convertBoolean(v any) any {
+	switch s := event.ToString(v); {
+	case booleanTrue.MatchString(s):
+		return true
+	case s == "" || booleanFalse.MatchString(s):
+		return false
+	}
+	return v // Logstash warns and keeps it
+}
+
+// convertNumber is Logstash's strict conversion (8.14 and later): a text that is no number is an error.
+func convertNumber(v any, float, eu bool) (any, error) {
+	switch t := v.(type) {
+	case bool:
+		n := int64(0)
+		if t {
+			n = 1
+		}
+		return convertNumber(n, float, false)
+	case int64:
+		if float {
+			return float64(t), nil
+		}
+		return t, nil
+	case *big.Int:
+		if float {
+			f, _ := event.ToFloat(t)
+			return f, nil
+		}
+		return t, nil
+	case float64:
+		if float {
+			return t, nil
+		}
+		n, _ := big.NewFloat(t).Int(nil)
+		return wholeNumber(n), nil
+	case string:
+		if eu {
+			t = strings.Map(func(r rune) rune {
+				switch r {
+				case ',':
+					return '.'
+				case '.':
+					return ','
+				}
+				return r
+			}, t)
+		}
+		return parseNumber(strings.ToLower(strings.ReplaceAll(strings.TrimSpace(t), ",", "")), float)
+	}
+	return nil, fmt.Errorf("convert: a %T is no number", v)
+}
+
+func parseNumber(s string, float bool) (any, error) {
+	if m := hexadecimal.FindStringSubmatch(s); m != nil {
+		if m[3] == "" && m[4] == "" {
+			n, _ := new(big.Int).SetString(m[1]+m[2], 16)
+			if float {
+				f, _ := event.ToFloat(n)
+				return f, nil
+			}
+			return wholeNumber(n), nil
+		}
+		exponent := ""
+		if m[4] == "" {
+			exponent = "p0"
+		}
+		f, err := strconv.ParseFloat(s+exponent, 64)
+		if err != nil || float {
+			return f, err
+		}
+		return int64(f), nil
+	}
+	if !decimal.MatchString(s) {
+		return nil, fmt.Errorf("convert: invalid value for a number: %q", s)
+	}
+	s = strings.ReplaceAll(s, "_", "")
+	if float {
+		f, err := strconv.ParseFloat(s, 64)
+		return f, err
+	}
+	if len(s) > 400 || strings.Contains(s, "e") && len(s[strings.Index(s, "e"):]) > 5 {
+		return nil, fmt.Errorf("convert: %q is too large", s)
+	}
+	r, ok := new(big.Rat).SetString(s)
+	if !ok {
+		return nil, fmt.Errorf("convert: invalid value for a number: %q", s)
+	}
+	return wholeNumber(new(big.Int).Quo(r.Num(), r.Denom())), nil
+}
+
+// wholeNumber is an int64 where the number fits into one.
+func wholeNumber(n *big.Int) any {
+	if n.IsInt64() {
+		return n.Int64()
+	}
+	return n
+}
