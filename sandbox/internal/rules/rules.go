@@ -84,7 +84,7 @@ func Run(ctx context.Context, opts Options) (*Outcome, error) {
 		j := &judged{path: path}
 		j.file, j.err = unittest.ReadFile(path)
 		files[i] = j
-		if j.err != nil || opts.Run == nil || slices.ContainsFunc(j.file.Cases, func(c unittest.Case) bool { return opts.wants(path, c) }) {
+		if opts.Run == nil || j.err != nil && opts.Run.MatchString(opts.rel(path)) || j.err == nil && slices.ContainsFunc(j.file.Cases, func(c unittest.Case) bool { return opts.wants(path, c) }) {
 			wanted = append(wanted, path)
 		}
 	}

@@ -34,11 +34,12 @@ func (o Options) vacuous(files []*judged, cache *unittest.RuleFiles) []report.Re
 					}
 				}
 			}
+			delete(there, "") // recording rules
 			names := slices.Sorted(maps.Keys(there))
 			for _, c := range j.file.Cases {
 				for _, t := range c.Alerts {
 					if !there[t.Name] {
-						fail(t.Line, "no rule of this test's rule_files is the alert %q (there are: %s)", t.Name, strings.Trim(strings.Join(names, ", "), ", "))
+						fail(t.Line, "no rule of this test's rule_files is the alert %q (there are: %s)", t.Name, list(names))
 					}
 				}
 				for _, t := range c.Exprs {
@@ -94,4 +95,11 @@ func (o Options) vacuous(files []*judged, cache *unittest.RuleFiles) []report.Re
 		}
 	}
 	return out
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
 }
