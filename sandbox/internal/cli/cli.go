@@ -1,0 +1,141 @@
+// Package cli is the command line: what is asked for, where it is written, and the exit code. What the commands do is in
+// the packages they call.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"obsandbox/sandbox/internal/embedded"
+	"obsandbox/sandbox/internal/stack"
+)
+
+// The exit codes, as --help says them.
+const (
+	exitOK = iota
+	// exitFailed: everything ran, and checks failed.
+	exitFailed
+	// exitBroken: it could not run.
+	exitBroken
+)
+
+const description = `The monitoring stack in stack/ as a whole, on this machine and without containers.
+
+Exit codes: 0 it went well, 1 checks failed, 2 it could not run (the reason is on stderr).`
+
+// commands is the command line.
+type commands struct {
+	Up      upCmd      `cmd:"" help:"Run the stack until Ctrl-C, and show how it does."`
+	Smoke   smokeCmd   `cmd:"" help:"Check a running stack end to end, or one that is started for it."`
+	Config  configCmd  `cmd:"" help:"Print the configuration that a component runs with, or what differs from what is checked in."`
+	Status  statusCmd  `cmd:"" help:"List the stacks that run on this machine."`
+	Logs    logsCmd    `cmd:"" help:"Print the log of a component of a running stack."`
+	Fault   faultCmd   `cmd:"" help:"Break something in the simulated platform, or mend it."`
+	Down    downCmd    `cmd:"" help:"End a running stack."`
+	Version versionCmd `cmd:"" help:"Print the versions of this command and of the programs of the stack."`
+	Serve   serveCmd   `cmd:"" help:"Run one stand-in by itself; 'up' does this."`
+	Guard   guardCmd   `cmd:"" hidden:""`
+}
+
+// console is where a command writes, and what it may assume of the terminal.
+type console struct {
+	out, err io.Writer
+}
+
+// exitError carries an exit code; a nil err has been reported already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// Main runs the command line and returns the exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	ctx, cancel := embedded.WithParent(ctx)
+	defer cancel()
+
+	var cmds commands
+	exited := -1
+	parser, err := kong.New(&cmds,
+		kong.Name("sandbox"), kong.Description(description), kong.Writers(stdout, stderr), kong.ShortUsageOnError(),
+		kong.Exit(func(code int) {
+			if exited < 0 {
+				exited = code
+			}
+		}),
+		kong.Vars{"components": "kafka, platform, prometheus, …"},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(&console{out: stdout, err: stderr}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "sandbox:", err)
+		return exitBroken
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help was printed
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "sandbox: %v (sandbox --help)\n", err)
+		return exitBroken
+	}
+	err = parsed.Run()
+	var coded *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &coded):
+		if coded.err != nil {
+			complain(stderr, coded.err)
+		}
+		return coded.code
+	}
+	complain(stderr, err)
+	return exitBroken
+}
+
+// complain writes an error; an error at a place in a file starts its line, so that editors find it.
+func complain(w io.Writer, err error) {
+	text := strings.TrimRight(err.Error(), "\n")
+	var at *stack.FileError
+	if errors.As(err, &at) && strings.HasPrefix(text, at.File) {
+		fmt.Fprintln(w, text)
+		return
+	}
+	fmt.Fprintln(w, "sandbox:", text)
+}
+
+// stackFlag finds the stack directory.
+type stackFlag struct {
+	StackDir string `type:"path" placeholder:"DIR" help:"The stack directory (default: stack/ here or in a directory above)."`
+}
+
+func (f stackFlag) load() (*stack.Stack, error) {
+	dir := f.StackDir
+	if dir == "" {
+		found, err := stack.Find(".")
+		if err != nil {
+			return nil, err
+		}
+		dir = found
+	}
+	return stack.Load(dir)
+}

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"reflect"
+	"strings"
+
+	"obsandbox/sandbox/internal/embedded"
+	"obsandbox/sandbox/internal/kafka"
+	"obsandbox/sandbox/internal/viewer"
+)
+
+// serveCmd has what this program serves itself. A component that is no field here cannot be run without a container.
+type serveCmd struct {
+	Kafka   serveKafka   `cmd:"" help:"Kafka: franz-go's kfake with a data directory."`
+	Grafana serveGrafana `cmd:"" help:"The viewer, in Grafana's place."`
+}
+
+// served are the names of the components that this program can serve.
+func served() []string {
+	var names []string
+	for field := range reflect.TypeFor[serveCmd]().Fields() {
+		names = append(names, strings.ToLower(field.Name))
+	}
+	return names
+}
+
+// serveLog is the log of a component: stderr, which the supervisor leads into the component's file.
+func serveLog() *slog.Logger {
+	level := slog.LevelInfo
+	if os.Getenv("OBSANDBOX_DEBUG") != "" {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// serve runs a component, and ends with the supervisor that has started it.
+func serve[C any](ctx context.Context, run func(context.Context, C, *slog.Logger) error, cfg C) error {
+	ctx, err := embedded.ServeGuard(ctx)
+	if err != nil {
+		return err
+	}
+	return run(ctx, cfg, serveLog())
+}
+
+type serveKafka struct {
+	Listen string `required:"" placeholder:"HOST:PORT" help:"Where the broker listens."`
+	Data   string `type:"path" placeholder:"DIR" help:"Where the log is kept (default: in memory)."`
+	Topics string `required:"" type:"path" placeholder:"FILE" help:"The topics.yml."`
+}
+
+func (c *serveKafka) Run(ctx context.Context) error {
+	return serve(ctx, kafka.Run, kafka.Config{Listen: c.Listen, Data: c.Data, Topics: c.Topics})
+}
+
+type serveGrafana struct {
+	Listen    string `required:"" placeholder:"HOST:PORT" help:"Where the page is served."`
+	Addresses string `required:"" type:"path" placeholder:"FILE" help:"The addresses.json of the stack."`
+}
+
+func (c *serveGrafana) Run(ctx context.Context) error {
+	return serve(ctx, viewer.Run, viewer.Config{Listen: c.Listen, Addresses: c.Addresses})
+}
+
+// guardCmd runs a program that must not outlive the supervisor, on systems whose kernel does not see to that.
+type guardCmd struct {
+	Program []string `arg:"" passthrough:""`
+}
+
+func (c *guardCmd) Run() error {
+	args := c.Program
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	code, err := embedded.Guard(args)
+	if err != nil || code != 0 {
+		return &exitError{code, err}
+	}
+	return nil
+}
+
+// errNone is for commands that need a running stack.
+func errNone(cache string) error {
+	return fmt.Errorf("no stack runs on this machine (looked in %s): start one with `sandbox up`, or name its addresses.json with --stack", cache)
+}

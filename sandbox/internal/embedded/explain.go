@@ -1,0 +1,121 @@
+package embedded
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"obsandbox/sandbox/internal/stack"
+)
+
+var (
+	// What promtool, amtool and jaeger say besides the faults.
+	checkerNoise = regexp.MustCompile(`^\s*(Checking .*|.*SUCCESS: .*|amtool: error: .*|\d{4}/\d\d/\d\d .*|Found:|\s*- .*|yaml: unmarshal errors:)?$`)
+	// The words around a fault that name no place and no reason.
+	wrapping = regexp.MustCompile(`failed to get config: |cannot unmarshal the configuration: |decoding failed due to the following error\(s\):|parsing YAML file |yaml: unmarshal errors:|yaml: `)
+	yamlLine = regexp.MustCompile(`^\s*line (\d+): (.*)$`)
+	ruleLine = regexp.MustCompile(`^\s*(\d+):\d+: (.*)$`)
+	goType   = regexp.MustCompile(`field (\S+) not found in type \S+`)
+)
+
+// explain turns the output of a checker into errors with places in what is checked in.
+func (st *starter) explain(c stack.Component, files []stack.Rendered, output string) error {
+	if c.Program == "jaeger" {
+		output = joinJaeger(output)
+	}
+	at := files[0]
+	var errs []error
+	for line := range strings.SplitSeq(output, "\n") {
+		if _, after, ok := strings.Cut(line, "FAILED:"); ok {
+			line, at = after, files[0]
+		}
+		line = strings.TrimPrefix(line, "Error: ")
+		for _, f := range st.known(files, line) {
+			// The longest match comes last; what follows the path is about this file.
+			_, after, _ := strings.Cut(line, f.Path)
+			line, at = strings.TrimLeft(after, ": "), f
+		}
+		if checkerNoise.MatchString(line) {
+			continue
+		}
+		text := strings.Join(strings.Fields(wrapping.ReplaceAllString(line, "")), " ")
+		number := 0
+		for _, pattern := range []*regexp.Regexp{yamlLine, ruleLine} {
+			if m := pattern.FindStringSubmatch(text); m != nil {
+				number, _ = strconv.Atoi(m[1])
+				text = m[2]
+			}
+		}
+		text = goType.ReplaceAllString(text, `unknown key "$1"`)
+		if text == "" {
+			continue
+		}
+		errs = append(errs, st.placed(at, number, text))
+	}
+	if len(errs) == 0 {
+		errs = append(errs, &stack.FileError{File: st.stack.Path(files[0].Name), Msg: strings.TrimSpace(output)})
+	}
+	return errors.Join(errs...)
+}
+
+// placed is a fault at a line of the file that runs (0: not known), told as a place in the file that is checked in.
+func (st *starter) placed(f stack.Rendered, line int, text string) error {
+	if line == 0 {
+		line = lineOf(f.Running, text)
+	}
+	file := f.Path
+	if f.Original != nil {
+		if !filepath.IsAbs(f.Name) {
+			file = st.stack.Path(f.Name)
+		}
+		if line > 0 {
+			line = originalLine(f.Original, f.Running, line)
+		}
+	}
+	return &stack.FileError{File: file, Line: line, Msg: text}
+}
+
+// known are the files that a line names, the shortest path first.
+func (st *starter) known(files []stack.Rendered, line string) []stack.Rendered {
+	var named []stack.Rendered
+	for _, f := range files {
+		if strings.Contains(line, f.Path) {
+			named = append(named, f)
+		}
+	}
+	if len(named) > 0 {
+		return named
+	}
+	// A file that a pattern of the main file has found, and stack.yaml does not list.
+	for _, word := range strings.Fields(line) {
+		path := strings.TrimRight(word, ":")
+		if filepath.IsAbs(path) && strings.HasPrefix(path, st.stack.Dir) {
+			if data, err := os.ReadFile(path); err == nil {
+				return []stack.Rendered{{Name: path, Path: path, Original: data, Running: data}}
+			}
+		}
+	}
+	return nil
+}
+
+// joinJaeger puts the nested lines of one of Jaeger's errors into one.
+func joinJaeger(output string) string {
+	var parts []string
+	for line := range strings.SplitSeq(output, "\n") {
+		line = strings.TrimPrefix(strings.TrimSpace(line), "Error: ")
+		if len(parts) > 0 && checkerNoise.MatchString(line) && line != "" {
+			break // the log repeats it
+		}
+		if line == "" || checkerNoise.MatchString(line) {
+			continue
+		}
+		line = strings.TrimSpace(wrapping.ReplaceAllString(line, ""))
+		if line = strings.TrimSpace(strings.TrimPrefix(line, "''")); line != "" {
+			parts = append(parts, line)
+		}
+	}
+	return strings.Join(parts, ": ")
+}

@@ -1,0 +1,80 @@
+package embedded
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/pmezard/go-difflib/difflib"
+)
+
+var (
+	quoted      = regexp.MustCompile("\"([^\"]{2,})\"|'([^']{2,})'|\\[([^\\]]{2,})\\]")
+	invalidKeys = regexp.MustCompile(`invalid keys: ([^,\s]+)`)
+	jobName     = regexp.MustCompile(`job name "([^"]+)"`)
+)
+
+// lineOf is the line of a file that a message without a line most likely means: one with what the message quotes, the
+// rarer the better. 0 where there is none.
+func lineOf(data []byte, message string) int {
+	lines := strings.Split(string(data), "\n")
+	var words []string
+	if m := jobName.FindStringSubmatch(message); m != nil {
+		words = append(words, "job_name: "+m[1])
+	}
+	if m := invalidKeys.FindStringSubmatch(message); m != nil {
+		words = append(words, m[1])
+	}
+	found := quoted.FindAllStringSubmatch(message, -1)
+	for i := range found { // the last is the most particular
+		m := found[len(found)-1-i]
+		words = append(words, m[1]+m[2]+m[3])
+	}
+	best, bestCount := 0, len(lines)+1
+	for _, word := range words {
+		if last, count := occurrences(lines, word); count > 0 && count < bestCount {
+			best, bestCount = last, count
+		}
+		if bestCount == 1 || (best > 0 && strings.HasPrefix(word, "job_name")) {
+			return best
+		}
+	}
+	if best > 0 {
+		return best
+	}
+	// What stands after the last colon is often the text that was not liked.
+	if i := strings.LastIndex(message, ": "); i >= 0 {
+		text := strings.TrimSpace(message[i+2:])
+		for i, line := range lines {
+			if len(text) > 2 && strings.Contains(line, text) {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
+// occurrences is on how many lines a word stands by itself, and the last of them.
+func occurrences(lines []string, word string) (last, count int) {
+	alone := regexp.MustCompile(`(^|[^A-Za-z0-9_.-])` + regexp.QuoteMeta(word) + `($|[^A-Za-z0-9_.-])`)
+	for i, line := range lines {
+		if alone.MatchString(line) {
+			last = i + 1
+			count++
+		}
+	}
+	return last, count
+}
+
+// originalLine is the line of the checked-in file that became the given line of the file that runs.
+func originalLine(original, running []byte, line int) int {
+	a, b := difflib.SplitLines(string(original)), difflib.SplitLines(string(running))
+	at := line - 1
+	for _, op := range difflib.NewMatcher(a, b).GetOpCodes() {
+		if at < op.J1 || at >= op.J2 {
+			continue
+		}
+		// A changed line stands for itself; of lines that were put in, the one before them.
+		return max(0, min(op.I1+at-op.J1, max(op.I2-1, op.I1-1), len(a)-1)) + 1
+	}
+	return min(line, len(a))
+}

@@ -1,0 +1,120 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"obsandbox/sandbox/internal/stack"
+)
+
+// host is where everything listens.
+const host = "127.0.0.1"
+
+// Automatic ports come from below what Linux (32768) and macOS (49152) give to outgoing connections, so that nobody gets
+// one by chance between the moment it is let go here and the moment its component has it.
+const (
+	firstAutoPort = 20000
+	lastAutoPort  = 32000
+)
+
+// reservation holds every port of a run until its component starts.
+type reservation struct {
+	mu   sync.Mutex
+	held map[string][]io.Closer
+	// addresses maps component and port name to host:port.
+	addresses map[string]map[string]string
+}
+
+// reserve takes the ports of the components: the usual ones, or free ones. All taken ports are one error.
+func reserve(ctx context.Context, components []stack.Component, auto bool) (*reservation, error) {
+	r := &reservation{held: map[string][]io.Closer{}, addresses: map[string]map[string]string{}}
+	var taken []error
+	for _, c := range components {
+		r.addresses[c.Name] = map[string]string{}
+		for _, port := range c.Ports {
+			var (
+				held   io.Closer
+				number = port.Number
+				err    error
+			)
+			if auto {
+				held, number, err = bindFree(ctx, port.UDP)
+			} else {
+				held, err = bind(ctx, port.Number, port.UDP)
+			}
+			if err != nil {
+				taken = append(taken, portError(c, port, err))
+				continue
+			}
+			r.held[c.Name] = append(r.held[c.Name], held)
+			r.addresses[c.Name][port.Name] = net.JoinHostPort(host, strconv.Itoa(number))
+		}
+	}
+	if len(taken) > 0 {
+		r.releaseAll()
+		return nil, errors.Join(taken...)
+	}
+	return r, nil
+}
+
+// release lets go of a component's ports, right before it takes them itself.
+func (r *reservation) release(component string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, held := range r.held[component] {
+		held.Close()
+	}
+	delete(r.held, component)
+}
+
+func (r *reservation) releaseAll() {
+	for name := range r.addresses {
+		r.release(name)
+	}
+}
+
+func bind(ctx context.Context, port int, udp bool) (io.Closer, error) {
+	address := net.JoinHostPort(host, strconv.Itoa(port))
+	if udp {
+		return (&net.ListenConfig{}).ListenPacket(ctx, "udp", address)
+	}
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+}
+
+// bindFree takes a port that nobody has.
+func bindFree(ctx context.Context, udp bool) (io.Closer, int, error) {
+	var err error
+	for range 200 {
+		port := firstAutoPort + rand.IntN(lastAutoPort-firstAutoPort)
+		var held io.Closer
+		if held, err = bind(ctx, port, udp); err == nil {
+			return held, port, nil
+		}
+	}
+	return nil, 0, fmt.Errorf("no free port from %d to %d: %w", firstAutoPort, lastAutoPort, err)
+}
+
+// portError says which port, of which component, and who has it.
+func portError(c stack.Component, port stack.Port, err error) error {
+	kind := "port"
+	if port.UDP {
+		kind = "UDP port"
+	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s %d of %s (%s): %w", kind, port.Number, c.Name, port.Name, err)
+	}
+	who := "another process (whose, this user may not see)"
+	if holders := portHolders(port.Number, port.UDP); len(holders) > 0 {
+		who = strings.Join(holders, " and ")
+	}
+	return fmt.Errorf("%s %d of %s (%s) is taken by %s: end it, leave the component out (--without %s), or run with --ports auto",
+		kind, port.Number, c.Name, port.Name, who, c.Name)
+}

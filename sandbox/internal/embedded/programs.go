@@ -1,0 +1,252 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/modfile"
+
+	"obsandbox/sandbox/internal/stack"
+)
+
+// program is one pinned program and where it lies when it has been built.
+type program struct {
+	stack.Program
+	// dir is the directory of the pinning go.mod.
+	dir string
+	// modPath and modVersion are the module that has the package; release is what its makers call that version.
+	modPath, modVersion, release string
+	// file is the cached program: its name holds everything it depends on.
+	file string
+}
+
+// programs finds, and where needed builds, the real programs of a stack.
+type programs struct {
+	// dir is where built programs are kept.
+	dir    string
+	byName map[string]program
+	// building has room for one build at a time: a second one would not make the machine faster.
+	building chan struct{}
+}
+
+// newPrograms reads the pinned versions. bin is the directory of built programs.
+func newPrograms(ctx context.Context, s *stack.Stack, bin string) (*programs, error) {
+	p := &programs{dir: bin, byName: map[string]program{}, building: make(chan struct{}, 1)}
+	toolchain := ""
+	for _, sp := range s.Programs {
+		dir := filepath.Join(s.Root(), filepath.FromSlash(sp.Module))
+		prog := program{Program: sp, dir: dir}
+		hash := sha256.New()
+		for _, name := range []string{"go.mod", "go.sum"} {
+			data, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				return nil, fmt.Errorf("read the version of %s: %w", sp.Name, err)
+			}
+			fmt.Fprintf(hash, "%s %d\n", name, len(data))
+			hash.Write(data)
+			if name != "go.mod" {
+				continue
+			}
+			if prog.modPath, prog.modVersion, err = pinned(filepath.Join(dir, name), data, sp.Package); err != nil {
+				return nil, err
+			}
+		}
+		prog.release = releaseOf(s, sp)
+		if toolchain == "" {
+			toolchain = goVersion(ctx, dir)
+		}
+		fmt.Fprintln(hash, toolchain, runtime.GOOS, runtime.GOARCH, sp.Package, prog.buildFlags())
+		prog.file = filepath.Join(bin, fmt.Sprintf("%s-%s-%s", sp.Name, prog.modVersion, hex.EncodeToString(hash.Sum(nil))[:12]))
+		p.byName[sp.Name] = prog
+	}
+	return p, nil
+}
+
+// pinned is the module that has a package, and its version, as a go.mod requires it.
+func pinned(file string, data []byte, pkg string) (path, version string, err error) {
+	mod, err := modfile.ParseLax(file, data, nil)
+	if err != nil {
+		return "", "", fmt.Errorf("read the version of %s: %w", pkg, err)
+	}
+	for _, r := range mod.Require {
+		if (pkg == r.Mod.Path || strings.HasPrefix(pkg, r.Mod.Path+"/")) && len(r.Mod.Path) > len(path) {
+			path, version = r.Mod.Path, r.Mod.Version
+		}
+	}
+	if path == "" {
+		return "", "", &stack.FileError{File: file, Line: 1, Msg: fmt.Sprintf("no required module has the package %s: go get -tool it", pkg)}
+	}
+	return path, version, nil
+}
+
+// releaseOf is what the makers of a program call the version that is run: the tag of the image, without "v". The
+// module's own version says something else (Prometheus' v0.315.1 is its release 3.15.1).
+func releaseOf(s *stack.Stack, sp stack.Program) string {
+	for _, c := range s.Components {
+		if c.Program == "" {
+			continue
+		}
+		if main, err := s.Program(c.Program); err == nil && main.Module == sp.Module {
+			return strings.TrimPrefix(c.Image[strings.LastIndex(c.Image, ":")+1:], "v")
+		}
+	}
+	return ""
+}
+
+// goVersion is the toolchain that would build in dir; empty where Go is not installed.
+func goVersion(ctx context.Context, dir string) string {
+	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// buildFlags are the flags of `go build` for a program.
+func (p program) buildFlags() []string {
+	flags := []string{}
+	if len(p.Tags) > 0 {
+		flags = append(flags, "-tags="+strings.Join(p.Tags, ","))
+	}
+	ld := "-s -w"
+	// The programs say their release in their APIs; a build from the module leaves it empty. The linker ignores what a
+	// program does not have.
+	if p.release != "" {
+		ld += " -X github.com/prometheus/common/version.Version=" + p.release +
+			" -X github.com/jaegertracing/jaeger/internal/version.latestVersion=v" + p.release
+	}
+	return append(flags, "-ldflags="+ld)
+}
+
+// find is the path of a program that is built, or that lies on PATH in exactly the pinned version; empty where there is
+// neither.
+func (p *programs) find(ctx context.Context, name string) string {
+	prog := p.byName[name]
+	if info, err := os.Stat(prog.file); err == nil && info.Mode().IsRegular() {
+		now := time.Now()
+		_ = os.Chtimes(prog.file, now, now) // so that one sees which cached programs are still used
+		return prog.file
+	}
+	if file, err := exec.LookPath(name); err == nil && prog.isAt(ctx, file) {
+		return file
+	}
+	return ""
+}
+
+var versionWord = regexp.MustCompile(`\bv?\d+\.\d+\.\d+\S*`)
+
+// isAt says whether file is the program in the pinned version: by the module version that Go has written into it, or by
+// the release that it prints.
+func (p program) isAt(ctx context.Context, file string) bool {
+	if info, err := buildinfo.ReadFile(file); err == nil && info.Path == p.Package {
+		mods := append([]string{info.Main.Path + "@" + info.Main.Version}, "")
+		for _, d := range info.Deps {
+			mods = append(mods, d.Path+"@"+d.Version)
+		}
+		if slices.Contains(mods, p.modPath+"@"+p.modVersion) {
+			return true
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for _, arg := range []string{"--version", "version"} {
+		out, err := exec.CommandContext(ctx, file, arg).CombinedOutput()
+		if err != nil {
+			continue
+		}
+		first := versionWord.Find(out)
+		return p.release != "" && strings.TrimPrefix(string(bytes.TrimRight(first, `",;)`)), "v") == p.release
+	}
+	return false
+}
+
+// ensure makes sure that the named programs exist and returns their paths in the same order. Programs of one module
+// are built together. progress is called with what happens, a few times a second at most.
+func (p *programs) ensure(ctx context.Context, names []string, progress func(string)) ([]string, error) {
+	paths := make([]string, len(names))
+	missing := map[string][]program{}
+	for i, name := range names {
+		if paths[i] = p.find(ctx, name); paths[i] == "" {
+			prog := p.byName[name]
+			missing[prog.Module] = append(missing[prog.Module], prog)
+		}
+	}
+	for _, progs := range missing {
+		progress("waits for another build")
+		select {
+		case p.building <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		err := p.build(ctx, progs, progress)
+		<-p.building
+		if err != nil {
+			return nil, err
+		}
+	}
+	for i, name := range names {
+		if paths[i] == "" {
+			paths[i] = p.byName[name].file
+		}
+	}
+	return paths, nil
+}
+
+// build compiles programs of one module and moves them to their places.
+func (p *programs) build(ctx context.Context, progs []program, progress func(string)) error {
+	first := progs[0]
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return fmt.Errorf("build %s: %w", first.Name, err)
+	}
+	unlock, err := lockFile(ctx, filepath.Join(p.dir, filepath.Base(first.Module)+".lock"), func() {
+		progress("another run is building it, waiting")
+	})
+	if err != nil {
+		return fmt.Errorf("build %s: %w", first.Name, err)
+	}
+	defer unlock()
+	progs = slices.DeleteFunc(slices.Clone(progs), func(prog program) bool {
+		_, err := os.Stat(prog.file)
+		return err == nil // the other run has built it
+	})
+	if len(progs) == 0 {
+		return nil
+	}
+	tmp, err := os.MkdirTemp(p.dir, ".build-*")
+	if err != nil {
+		return fmt.Errorf("build %s: %w", first.Name, err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := compile(ctx, progs, tmp, progress); err != nil {
+		return err
+	}
+	for _, prog := range progs {
+		built := filepath.Join(tmp, filepath.Base(prog.Package))
+		if err := os.Rename(built, prog.file); err != nil {
+			return fmt.Errorf("build %s: %w", prog.Name, err)
+		}
+	}
+	return nil
+}
+
+// errNoGo says what to do where a program must be built and cannot be.
+func errNoGo(prog program) error {
+	return fmt.Errorf("build %s: Go is not on PATH: install it (https://go.dev/doc/install), or put %s %s on PATH", prog.Name, prog.Name, prog.release)
+}
+
+var errBuild = errors.New("go build failed")
