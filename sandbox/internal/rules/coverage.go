@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -203,7 +204,7 @@ func coversRecord(t unittest.ExprTest, rule rulefmt.Rule) bool {
 						equal[m.Name] = m.Value
 					}
 				}
-				found = found || equal[labels.MetricName] == rule.Record && hasAll(func(name string) string { return equal[name] }, rule.Labels)
+				found = found || equal[model.MetricNameLabel] == rule.Record && hasAll(func(name string) string { return equal[name] }, rule.Labels)
 			}
 			return nil
 		})

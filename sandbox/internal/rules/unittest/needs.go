@@ -3,6 +3,7 @@ package unittest
 import (
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -41,7 +42,7 @@ func (u *Uses) addSelector(selector *parser.VectorSelector) {
 			continue
 		}
 		switch m.Name {
-		case labels.MetricName:
+		case model.MetricNameLabel:
 			name = m.Value
 		case labels.AlertName:
 			alert = m.Value

@@ -43,15 +43,6 @@ type State struct {
 	rules.AlertState
 }
 
-// At is the state that the case's assertions at a time look at: the one of the last evaluation up to then.
-func stateAt(states []State, at time.Duration) (State, bool) {
-	i, _ := slices.BinarySearchFunc(states, at+1, func(s State, at time.Duration) int { return compareTimes(int64(s.At), int64(at)) })
-	if i == 0 {
-		return State{}, false
-	}
-	return states[i-1], true
-}
-
 // Options change how a case is evaluated.
 type Options struct {
 	// Load gives the groups of a rule file, as RuleFiles does; what is on disk where it is nil. Rules are told apart

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -81,7 +82,7 @@ func (st *store) series(lset labels.Labels) *series {
 	}
 	s := &series{lset: lset.Copy()}
 	st.byHash[hash] = append(st.byHash[hash], s)
-	name := lset.Get(labels.MetricName)
+	name := lset.Get(model.MetricNameLabel)
 	st.byName[name] = append(st.byName[name], s)
 	st.all = append(st.all, s)
 	return s
@@ -134,7 +135,7 @@ func (*querier) Close() error { return nil }
 func (q *querier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	candidates := q.store.all
 	for _, m := range matchers {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 			candidates = q.store.byName[m.Value]
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 )
@@ -61,7 +62,7 @@ func clash(matrix promql.Matrix, alertLabels map[string]string) bool {
 	seen := map[string]bool{}
 	for _, series := range matrix {
 		b := labels.NewBuilder(series.Metric)
-		b.Del(labels.MetricName)
+		b.Del(model.MetricNameLabel)
 		for name := range alertLabels {
 			b.Del(name)
 		}
