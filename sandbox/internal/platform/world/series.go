@@ -21,7 +21,6 @@ type Series struct {
 	Count   float64
 	Sum     float64
 
-	hidden bool
 	// The last distribution and the share of it in each bucket: distributions change seldom, and erf is dear.
 	median, sigma float64
 	shares        []float64
@@ -93,4 +92,3 @@ func (w *World) get(h *host, metric string, labels ...string) *Series {
 	h.series = slices.Insert(h.series, at, s)
 	return s
 }
-

@@ -192,9 +192,7 @@ func (w *World) Read(name string, fn func(*Series)) bool {
 		return false
 	}
 	for _, s := range h.series {
-		if !s.hidden {
-			fn(s)
-		}
+		fn(s)
 	}
 	return true
 }

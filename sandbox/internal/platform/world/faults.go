@@ -1,0 +1,168 @@
+package world
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Fault is one way in which the platform can break.
+type Fault struct {
+	Name    string `json:"name"`
+	Meaning string `json:"meaning"`
+	// Services are those that it can be set for, one at a time or all together.
+	Services []string `json:"services"`
+	// Alert is the alert that it fires, given time; empty where none is meant to.
+	Alert string `json:"alert,omitempty"`
+}
+
+// Active is a fault that is set.
+type Active struct {
+	Name string `json:"name"`
+	// Service is the one it is set for; empty for all.
+	Service string `json:"service,omitempty"`
+	// Until is when it ends by itself; zero for never.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Collectors, and the other services that run as pods.
+func collectorNames() []string {
+	return []string{"inventory-collector", "shipping-collector", "supplier-collector"}
+}
+
+func podServices() []string {
+	return append(collectorNames(), "query-api", "storage-router")
+}
+
+// Faults lists every fault there is, by name.
+func Faults() []Fault {
+	pods, collectors := podServices(), collectorNames()
+	all := append(slices.Clone(pods), "flink", "kafka", "postgres", "redis", "timescaledb")
+	writers := append(slices.Clone(pods), "flink")
+	flink, router, query := []string{"flink"}, []string{"storage-router"}, []string{"query-api"}
+	return []Fault{
+		{"api-timeouts", "a partner's API stops answering one request in twenty", collectors, "HighCollectorErrorRate"},
+		{"cache-cold", "the caches of the enrichment and of the query API have lost their content", []string{"flink", "query-api"}, ""},
+		{"cache-unreachable", "the cache does not answer: readiness fails, every lookup is a miss", pods, ""},
+		{"checkpoints-failing", "every checkpoint of the Flink job fails", flink, "FlinkCheckpointFailure"},
+		{"clock-skew", "the clocks of the service's log lines are ten minutes behind", writers, ""},
+		{"database-unreachable", "the databases refuse connections: readiness fails, writes and queries are errors", pods, "QueryAPIHighErrorRate"},
+		{"disk-filling", "the databases' disks fill up within minutes", router, "StorageCapacityLow"},
+		{"exporter-hanging", "the metrics endpoint accepts requests and never answers", all, "CollectorDown"},
+		{"flink-job-down", "the Flink job has failed and is not restarted", flink, "FlinkJobDown"},
+		{"flink-jobmanager-gone", "the job manager's process is gone", flink, "FlinkJobDown"},
+		{"kafka-broker-down", "one of the three Kafka brokers is gone", []string{"kafka"}, ""},
+		{"kafka-unreachable", "Kafka does not answer: readiness fails, records wait and are then lost", pods, "KafkaProducerLag"},
+		{"log-flood", "the service writes fifty times as many log lines", writers, ""},
+		{"malformed-logs", "one log line in three is no JSON", writers, ""},
+		{"orphan-spans", "spans lose their parent on the way", writers, ""},
+		{"pod-gone", "all pods of the service are gone", pods, "CollectorDown"},
+		{"pool-exhausted", "connections are never given back to the pools", router, "DatabaseConnectionPoolExhausted"},
+		{"producer-lag", "Kafka acknowledges records slowly", collectors, "KafkaProducerLag"},
+		{"query-errors", "one query in four is answered with an error", query, "QueryAPIHighErrorRate"},
+		{"rate-limiting", "a partner's API refuses one request in ten because of its rate limit", collectors, "HighCollectorErrorRate"},
+		{"schema-violations", "one event in twenty violates the schema", flink, "HighValidationFailureRate"},
+		{"slow-queries", "queries take a hundred times as long, and some time out", query, "QueryAPIHighErrorRate"},
+		{"slow-transformation", "the transformation of an event takes many seconds", flink, "ProcessingLatencyHigh"},
+		{"slow-writes", "the backends take writes slowly", router, "HighStorageWriteLatency"},
+	}
+}
+
+// faultState is what is set now.
+type faultState struct {
+	known  map[string]Fault
+	active map[Active]time.Time // key without Until
+}
+
+func (f *faultState) init() {
+	f.known, f.active = map[string]Fault{}, map[Active]time.Time{}
+	for _, fault := range Faults() {
+		f.known[fault.Name] = fault
+	}
+}
+
+// on says whether a fault is set for a service.
+func (f *faultState) on(name, service string) bool {
+	if len(f.active) == 0 {
+		return false
+	}
+	if _, ok := f.active[Active{Name: name, Service: service}]; ok {
+		return true
+	}
+	_, ok := f.active[Active{Name: name}]
+	return ok && slices.Contains(f.known[name].Services, service)
+}
+
+func (f *faultState) check(name, service string) error {
+	fault, ok := f.known[name]
+	if !ok {
+		return fmt.Errorf("no fault %q: there are %s", name, strings.Join(slices.Sorted(maps.Keys(f.known)), ", "))
+	}
+	if service != "" && !slices.Contains(fault.Services, service) {
+		return fmt.Errorf("fault %s cannot be set for %q: it is for %s", name, service, strings.Join(fault.Services, ", "))
+	}
+	return nil
+}
+
+// Set breaks something for a service (for all that it is about, where service is empty) until a time (zero: until
+// Clear). Setting it again sets the new end.
+func (w *World) Set(name, service string, until time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.faults.check(name, service); err != nil {
+		return err
+	}
+	w.faults.active[Active{Name: name, Service: service}] = until
+	w.podsVersion++
+	return nil
+}
+
+// Clear mends what Set broke; with an empty service, the fault for every service.
+func (w *World) Clear(name, service string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.faults.check(name, service); err != nil {
+		return err
+	}
+	for a := range w.faults.active {
+		if a.Name == name && (service == "" || a.Service == service) {
+			delete(w.faults.active, a)
+		}
+	}
+	w.podsVersion++
+	return nil
+}
+
+// ActiveFaults lists what is set, by name and service.
+func (w *World) ActiveFaults() []Active {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	out := []Active{}
+	for a, until := range w.faults.active {
+		a.Until = until
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b Active) int {
+		return strings.Compare(a.Name+"\x00"+a.Service, b.Name+"\x00"+b.Service)
+	})
+	return out
+}
+
+// Broken says whether a fault is set for a service.
+func (w *World) Broken(name, service string) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.faults.on(name, service)
+}
+
+// expire ends the faults whose time has come.
+func (w *World) expire() {
+	for a, until := range w.faults.active {
+		if !until.IsZero() && !w.now.Before(until) {
+			delete(w.faults.active, a)
+			w.podsVersion++
+		}
+	}
+}
