@@ -82,7 +82,7 @@ func (c *Catalogue) Series(name string) (m *Metric, suffix string, ok bool) {
 	if m, ok := c.byName[name]; ok && m.Type != Histogram {
 		return m, "", true
 	}
-	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+	for _, suffix := range suffixes() {
 		base, found := strings.CutSuffix(name, suffix)
 		if m, ok := c.byName[base]; found && ok && m.Type == Histogram {
 			return m, suffix, true
@@ -90,6 +90,9 @@ func (c *Catalogue) Series(name string) (m *Metric, suffix string, ok bool) {
 	}
 	return nil, "", false
 }
+
+// suffixes make the names of a histogram's series.
+func suffixes() []string { return []string{"_bucket", "_sum", "_count"} }
 
 type metricsFile struct {
 	Metrics []metricEntry `yaml:"metrics"`
@@ -141,8 +144,11 @@ func LoadMetrics(file string) (*Catalogue, error) {
 	}
 	// One name, one meaning: foo_count cannot be a counter while foo is a histogram.
 	for _, m := range c.Metrics {
-		if h, suffix, ok := c.Series(m.Name); ok && h != m && suffix != "" {
-			errs = append(errs, &FileError{File: file, Line: m.Line, Msg: fmt.Sprintf("metric %s is a series of the histogram %s", m.Name, h.Name)})
+		for _, suffix := range suffixes() {
+			base, found := strings.CutSuffix(m.Name, suffix)
+			if h, ok := c.byName[base]; found && ok && h.Type == Histogram {
+				errs = append(errs, &FileError{File: file, Line: m.Line, Msg: fmt.Sprintf("metric %s is a series of the histogram %s", m.Name, h.Name)})
+			}
 		}
 	}
 	return c, errors.Join(errs...)
