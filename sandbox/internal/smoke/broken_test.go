@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"obsandbox/sandbox/internal/stack"
 )
 
 var brokenMetrics = []breakage{
@@ -42,7 +44,7 @@ var brokenMetrics = []breakage{
 	},
 	{
 		name:   "a pod that no job claims asks to be scraped",
-		breaks: func(w *world) { w.pods = append(w.pods, fakePod("forgotten", 9, 9)) },
+		breaks: func(w *world) { w.pods = append(w.pods, fakePod("forgotten", 9, 9, stack.Probes{})) },
 		fails:  []string{"prometheus leaves out no pod that asks to be scraped"}, says: "forgotten-9",
 	},
 	{

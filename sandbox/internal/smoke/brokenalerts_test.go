@@ -1,6 +1,10 @@
 package smoke
 
-import "github.com/twmb/franz-go/pkg/kadm"
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
 
 func alterRetention(ms string) []kadm.AlterConfig {
 	return []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: &ms}}
@@ -135,4 +139,76 @@ var brokenAlerts = []breakage{
 	},
 }
 
-var brokenPlatform = []breakage{}
+const (
+	follows  = "a service that cannot reach kafka is not ready, but lives, and is ready again after it"
+	podProbe = "pods have the checked-in probes"
+)
+
+func succeeds(kind, service string) string {
+	return fmt.Sprintf("the %s probe of %s succeeds", kind, service)
+}
+
+var brokenPlatform = []breakage{
+	{
+		name:   "the Kubernetes API does not say what it is",
+		breaks: func(w *world) { w.answers["platform/kubernetes /version"] = `{}` },
+		fails:  []string{"platform answers"},
+	},
+	{
+		name:   "a pod does not live",
+		breaks: func(w *world) { w.dead["storage-router-1"] = true },
+		fails:  []string{succeeds("liveness", "storage-router"), succeeds("readiness", "storage-router")},
+		says:   "storage-router-1 is down",
+	},
+	{
+		name:   "a pod is not ready",
+		breaks: func(w *world) { w.deaf["shipping-collector-0"] = true },
+		fails:  []string{succeeds("readiness", "shipping-collector")}, says: "HTTP status 503",
+	},
+	{
+		name:   "a pod's probe waits longer than the checked-in one",
+		breaks: func(w *world) { w.pods[0].Spec.Containers[0].LivenessProbe.PeriodSeconds = 100 },
+		fails:  []string{podProbe}, says: `"periodSeconds":100`,
+	},
+	{
+		name:   "a pod has no probe",
+		breaks: func(w *world) { w.pods[0].Spec.Containers[0].ReadinessProbe = nil },
+		fails:  []string{podProbe}, says: "readiness probe null",
+	},
+	{
+		name:   "readiness does not look at Kafka",
+		breaks: func(w *world) { w.faultsIgnored = true },
+		fails:  []string{follows}, says: "status 200",
+	},
+	{
+		name:   "a service that cannot reach Kafka dies",
+		breaks: func(w *world) { w.faultsDeadly = true },
+		fails:  []string{follows},
+	},
+	{
+		name:   "a fault does not go away",
+		breaks: func(w *world) { w.faultsSlow = true },
+		fails:  []string{follows}, says: "is ready again",
+	},
+	{
+		name:   "a metric of the catalogue is not exposed by one of its services",
+		breaks: func(w *world) { delete(w.series["service"]["collector_errors_total"], "supplier-collector") },
+		fails:  []string{"prometheus has every metric of the catalogue, from each service that exposes it"},
+		says:   "collector_errors_total of supplier-collector",
+	},
+	{
+		name:   "a counter is exposed as a gauge",
+		breaks: func(w *world) { w.types["collector_errors_total"] = "gauge" },
+		fails:  []string{"metrics have the types of the catalogue"}, says: "collector_errors_total is a gauge, not a counter",
+	},
+	{
+		name:   "a label has a value that the catalogue does not know",
+		breaks: func(w *world) { w.series["error_type"]["collector_errors_total"]["timeout"] = 1 },
+		fails:  []string{"metrics have the labels of the catalogue, with its values"}, says: `error_type="timeout"`,
+	},
+	{
+		name:   "a label is missing",
+		breaks: func(w *world) { delete(w.series["error_type"], "collector_errors_total") },
+		fails:  []string{"metrics have the labels of the catalogue, with its values"}, says: "collector_errors_total has no label error_type",
+	},
+}

@@ -68,7 +68,7 @@ func (e *env) close() {
 func (e *env) checks() []*check {
 	var all []*check
 	for _, room := range []func(*env) []*check{
-		targetChecks, ruleChecks, prometheusChecks, metricChecks,
+		targetChecks, ruleChecks, prometheusChecks, metricChecks, catalogueChecks,
 		probeChecks,
 		kafkaChecks, logstashChecks, logChecks, indexChecks,
 		traceChecks,

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
+
+	"obsandbox/sandbox/internal/stack"
 )
 
 type fakePrometheus struct {
@@ -26,6 +28,9 @@ type fakePrometheus struct {
 	alertmanagers   []any
 	metrics         string
 	reloadFailed    bool
+	// types are by metric; series by label, series name and the label's value.
+	types  map[string]string
+	series map[string]map[string]map[string]int
 }
 
 type fakeTarget struct {
@@ -82,6 +87,7 @@ prometheus_notifications_alertmanagers_discovered 1
 		}
 		w.groups = append(w.groups, loaded)
 	}
+	w.exposeCatalogue()
 	success := func(answer func(*http.Request) (any, error)) handler {
 		return func(r *http.Request) (any, error) {
 			data, err := answer(r)
@@ -102,6 +108,13 @@ prometheus_notifications_alertmanagers_discovered 1
 		"GET /api/v1/status/config": success(func(*http.Request) (any, error) {
 			text, err := yaml.Marshal(jsonObject{"global": jsonObject{"external_labels": w.externalLabels}, "rule_files": []string{"a"}})
 			return jsonObject{"yaml": string(text)}, err
+		}),
+		"GET /api/v1/metadata": success(func(*http.Request) (any, error) {
+			data := map[string]any{}
+			for name, kind := range w.types {
+				data[name] = []any{jsonObject{"type": kind, "help": "", "unit": ""}}
+			}
+			return data, nil
 		}),
 		"GET /api/v1/alertmanagers": success(func(*http.Request) (any, error) {
 			return jsonObject{"activeAlertmanagers": w.alertmanagers, "droppedAlertmanagers": []any{}}, nil
@@ -128,6 +141,36 @@ func (w *world) rulesAnswer(*http.Request) (any, error) {
 	return jsonObject{"groups": groups}, nil
 }
 
+// exposeCatalogue is every metric with every value of its labels.
+func (w *world) exposeCatalogue() {
+	cat, err := stack.LoadMetrics(w.stack.Path(stack.MetricsFile))
+	require.NoError(w.t, err)
+	w.types, w.series = map[string]string{}, map[string]map[string]map[string]int{}
+	for _, m := range cat.Metrics {
+		w.types[m.Name] = string(m.Type)
+		for _, exposer := range m.ExposedBy {
+			w.expose("service", m, serviceOf(exposer))
+		}
+		for _, l := range m.Labels {
+			for _, value := range append(l.Values, "any")[:max(1, len(l.Values))] {
+				w.expose(l.Name, m, value)
+			}
+		}
+	}
+}
+
+func (w *world) expose(label string, m *stack.Metric, value string) {
+	if w.series[label] == nil {
+		w.series[label] = map[string]map[string]int{}
+	}
+	if w.series[label][seriesName(m)] == nil {
+		w.series[label][seriesName(m)] = map[string]int{}
+	}
+	w.series[label][seriesName(m)][value]++
+}
+
+var countedBy = regexp.MustCompile(`^count by \(__name__, (\w+)\) \(\{\w+!=""\}\)$`)
+
 var counted = regexp.MustCompile(`^count\((.*)\)$`)
 
 // queryAnswer knows the few queries that the checks make; every metric has three series.
@@ -147,6 +190,13 @@ func (w *world) queryAnswer(r *http.Request) (any, error) {
 	case expr == "scrape_samples_scraped":
 		for _, t := range w.targets {
 			add(map[string]string{"job": t.pool, "instance": t.labels["instance"]}, t.samples)
+		}
+	case countedBy.MatchString(expr):
+		label := countedBy.FindStringSubmatch(expr)[1]
+		for name, values := range w.series[label] {
+			for value, n := range values {
+				add(map[string]string{"__name__": name, label: value}, float64(n))
+			}
 		}
 	case counted.MatchString(expr) && (w.silent == "" || !strings.Contains(expr, w.silent)):
 		add(map[string]string{}, 3)

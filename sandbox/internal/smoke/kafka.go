@@ -12,7 +12,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"gopkg.in/yaml.v3"
 
 	"obsandbox/sandbox/internal/stack"
 )
@@ -52,37 +51,13 @@ func (b *broker) close() {
 	}
 }
 
-// topic is one of the checked-in topics.
-type topic struct {
-	line       int
-	Name       string            `yaml:"name"`
-	Partitions int               `yaml:"partitions"`
-	Config     map[string]string `yaml:"config"`
-}
-
-func loadTopics(s *stack.Stack) (string, []topic, error) {
+func loadTopics(s *stack.Stack) (string, []stack.Topic, error) {
 	file, err := configFile(s, "kafka")
 	if err != nil {
 		return "", nil, err
 	}
-	var doc struct {
-		Topics []yaml.Node `yaml:"topics"`
-	}
-	if err := decodeLoosely(file, &doc); err != nil {
-		return file, nil, err
-	}
-	var topics []topic
-	for _, node := range doc.Topics {
-		t := topic{line: node.Line}
-		if err := node.Decode(&t); err != nil {
-			return file, nil, &stack.FileError{File: file, Line: node.Line, Msg: err.Error()}
-		}
-		topics = append(topics, t)
-	}
-	if len(topics) == 0 {
-		return file, nil, &stack.FileError{File: file, Line: 1, Msg: "no topics"}
-	}
-	return file, topics, nil
+	topics, err := stack.LoadTopics(file)
+	return file, topics, err
 }
 
 // kafkaChecks: the broker, its topics, and that what goes in is what comes out.
@@ -111,7 +86,7 @@ func kafkaChecks(e *env) []*check {
 	}
 	for _, t := range topics {
 		all = append(all, &check{
-			name: "kafka has topic " + t.Name + " as checked in", needs: needs, file: file, line: t.line,
+			name: "kafka has topic " + t.Name + " as checked in", needs: needs, file: file, line: t.Line,
 			assert: func(ctx context.Context) (string, error) { return e.topicAsCheckedIn(ctx, t) },
 		})
 	}
@@ -126,7 +101,7 @@ func kafkaChecks(e *env) []*check {
 		})
 }
 
-func (e *env) topicAsCheckedIn(ctx context.Context, want topic) (string, error) {
+func (e *env) topicAsCheckedIn(ctx context.Context, want stack.Topic) (string, error) {
 	client, err := e.kafka()
 	if err != nil {
 		return "", err

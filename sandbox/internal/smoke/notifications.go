@@ -85,10 +85,10 @@ func (all notifications) has(kind, alert string, resolved bool) bool {
 	return len(all.about(kind, alert, resolved)) > 0
 }
 
-// notifications are all that the platform has recorded.
+// notifications are those of this run that the platform has recorded.
 func (e *env) notifications(ctx context.Context) (notifications, error) {
 	var all notifications
-	url := e.addr.URL("platform", "api") + "/api/notifications"
+	url := e.addr.URL("platform", "api") + "/api/notifications?contains=" + e.id
 	if err := e.getJSON(ctx, url, &all); err != nil {
 		return nil, err
 	}

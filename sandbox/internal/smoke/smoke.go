@@ -29,10 +29,12 @@ type Options struct {
 	// OnResult is called once for each result as it is known, never by two goroutines at a time.
 	OnResult func(report.Result)
 
-	// For tests: the run's id, the pause between attempts, and how often a check is tried (0: until the deadline).
-	id       string
-	pause    time.Duration
-	attempts int
+	// For tests: the run's id, the pause between attempts, how often a check is tried (0: until the deadline), and how
+	// much faster than a kubelet's the clock of the probes runs.
+	id         string
+	pause      time.Duration
+	attempts   int
+	probeSpeed float64
 }
 
 // Run judges the stack that answers at addr and is configured by s. The report lists the results in a fixed order; a
@@ -44,6 +46,9 @@ func Run(ctx context.Context, addr stack.Addresses, s *stack.Stack, opt Options)
 	}
 	if opt.pause <= 0 {
 		opt.pause = 100 * time.Millisecond
+	}
+	if opt.probeSpeed <= 0 {
+		opt.probeSpeed = probeSpeed
 	}
 	e, err := newEnv(addr, s, opt)
 	if err != nil {

@@ -18,7 +18,7 @@ const testID = "smoketest"
 
 func run(t *testing.T, w *world, opt Options) *report.Report {
 	t.Helper()
-	opt.id, opt.pause = testID, 5*time.Millisecond
+	opt.id, opt.pause, opt.probeSpeed = testID, 5*time.Millisecond, 5000
 	if opt.Deadline == 0 {
 		opt.Deadline = 20 * time.Second
 	}

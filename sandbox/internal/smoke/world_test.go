@@ -35,11 +35,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dir := filepath.Join("..", "..", "..", "stack")
-	if d := os.Getenv("H6_STACK"); d != "" {
-		dir = d
-	}
-	s, err := stack.Load(dir)
+	s, err := stack.Load(filepath.Join("..", "..", "..", "stack"))
 	require.NoError(t, err)
 	w := &world{t: t, stack: s, answers: map[string]string{}, addr: stack.Addresses{
 		Mode: "embedded", StackDir: s.Dir, Components: map[string]map[string]string{},
