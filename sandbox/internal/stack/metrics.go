@@ -193,7 +193,7 @@ func (m *Metric) faults() []fault {
 		bad("buckets", "buckets must rise")
 	}
 	for _, l := range m.Labels {
-		if !model.LabelName(l.Name).IsValidLegacy() || l.Name == "le" || slices.Contains(TargetLabels(), l.Name) {
+		if !model.LegacyValidation.IsValidLabelName(l.Name) || l.Name == "le" || slices.Contains(TargetLabels(), l.Name) {
 			bad("labels", "%q cannot be a label of its own: Prometheus sets it, or it is no label name", l.Name)
 		}
 	}

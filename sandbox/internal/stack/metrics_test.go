@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/assert"
@@ -37,7 +38,7 @@ func unknown(c *Catalogue, expr string) error {
 		for _, matcher := range selector.LabelMatchers {
 			label, own := m.Label(matcher.Name)
 			switch {
-			case matcher.Name == labels.MetricName || slices.Contains(TargetLabels(), matcher.Name) || matcher.Name == "le" && m.Type == Histogram:
+			case matcher.Name == model.MetricNameLabel || slices.Contains(TargetLabels(), matcher.Name) || matcher.Name == "le" && m.Type == Histogram:
 			case !own:
 				errs = append(errs, fmt.Errorf("%s has no label %s", m.Name, matcher.Name))
 			case len(label.Values) > 0 && matcher.Type == labels.MatchEqual && !slices.Contains(label.Values, matcher.Value):
