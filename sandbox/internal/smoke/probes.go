@@ -240,12 +240,11 @@ func (e *env) readinessFollows(ctx context.Context, p stack.Probes) (figure stri
 		}
 		return nil
 	}
-	// A wrong answer is given up on; the fault is mended before the check is asked again.
 	err = e.soon(ctx, func() error { return e.seenUnready(ctx, p, pods[0]) })
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), faultPatience)
 	defer cancel()
 	if err := errors.Join(err, mend(after)); err != nil {
-		return "", err
+		return "", final(err) // it had its time: the service is left alone
 	}
 	err = e.soon(ctx, func() error {
 		state, err := e.probe(ctx, probes.Readiness, *p.Readiness, pods[0])
@@ -255,7 +254,7 @@ func (e *env) readinessFollows(ctx context.Context, p stack.Probes) (figure stri
 		return err
 	})
 	if err != nil {
-		return "", err
+		return "", final(err)
 	}
 	return fmt.Sprintf("503 while %s is set for %s", faultName, faultService), nil
 }
