@@ -14,6 +14,9 @@ type backend struct {
 	database bool
 }
 
+// slowWrites is how many times as long a write takes under the fault slow-writes.
+const slowWrites = 150
+
 func backends() []backend {
 	return []backend{
 		{"timescaledb", "insert", 1, 200, 0.018, 2e12, 0.58, 60, true},
@@ -42,7 +45,7 @@ func (w *World) write(h *host) {
 			wrong, kind = 1, "connection_refused"
 		}
 		if w.faults.on("slow-writes", h.service) {
-			median *= 150
+			median *= slowWrites
 		}
 		for _, t := range []string{"connection_refused", "constraint_violation", "timeout"} {
 			v := 0.0

@@ -300,10 +300,12 @@ func TestEvents(t *testing.T) {
 			failed++
 		}
 		require.NotNil(t, e.Collector.Pod)
-		require.Greater(t, e.Total, e.Validate+e.Transform+e.Enrich)
+		require.Greater(t, e.Total, e.Validate+e.Transform+e.Enrich+e.Store)
+		require.Equal(t, e.Failed == "", e.Store > 0 && len(e.Path) == 3 && e.Failed != "store")
+		require.Equal(t, e.Collector.Service, e.Path[0])
 	}
 	assert.Len(t, ids, 2000)
-	assert.InDelta(t, 12, failed, 11)
+	assert.InDelta(t, 17, failed, 12)
 	again := newWorld(t, 1, 0)
 	again.Advance(start.Add(time.Minute))
 	assert.Equal(t, events, again.Events(2000))
