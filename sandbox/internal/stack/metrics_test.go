@@ -44,7 +44,7 @@ func unknown(c *Catalogue, expr string) error {
 			case len(label.Values) > 0 && matcher.Type == labels.MatchEqual && !slices.Contains(label.Values, matcher.Value):
 				errs = append(errs, fmt.Errorf("%s of %s is never %q", matcher.Name, m.Name, matcher.Value))
 			}
-			if matcher.Name == "le" && !slices.ContainsFunc(m.Buckets, func(b float64) bool { return fmt.Sprint(b) == matcher.Value }) {
+			if matcher.Name == "le" && !slices.ContainsFunc(m.Buckets, func(b float64) bool { return labels.FormatOpenMetricsFloat(b) == matcher.Value }) {
 				errs = append(errs, fmt.Errorf("%s has no bucket %s", m.Name, matcher.Value))
 			}
 		}

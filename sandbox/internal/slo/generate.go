@@ -1,0 +1,3 @@
+package slo
+
+//go:generate go run ./gen
