@@ -28,7 +28,7 @@ type alertInput struct {
 	stop context.CancelFunc
 
 	mu sync.Mutex
-	// posted are the names of the alerts that Alertmanager was given and that are not resolved.
+	// posted are the alerts that Alertmanager may have been given and that are not resolved.
 	posted []string
 	// silent is what Alertmanager said of alertSilent while the critical alert fired.
 	silent      alertStatus
@@ -102,19 +102,22 @@ func (in *alertInput) body(ends time.Time, alerts ...string) any {
 }
 
 func (in *alertInput) post(ctx context.Context, ends time.Time, alerts ...string) error {
+	if ends.IsZero() {
+		// Before it is sent: a request that was cut short may have arrived.
+		in.mu.Lock()
+		in.posted = append(in.posted, alerts...)
+		in.mu.Unlock()
+	}
 	err := in.env.untilSent(ctx, func(ctx context.Context) error {
 		return in.env.sendJSON(ctx, http.MethodPost, in.env.addr.URL("alertmanager", "http")+"/api/v2/alerts", in.body(ends, alerts...), nil)
 	})
 	if err != nil {
 		return fmt.Errorf("post alerts to alertmanager: %w", err)
 	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for _, alert := range alerts {
-		in.posted = slices.DeleteFunc(in.posted, func(other string) bool { return other == alert })
-		if ends.IsZero() {
-			in.posted = append(in.posted, alert)
-		}
+	if !ends.IsZero() {
+		in.mu.Lock()
+		in.posted = slices.DeleteFunc(in.posted, func(alert string) bool { return slices.Contains(alerts, alert) })
+		in.mu.Unlock()
 	}
 	return nil
 }

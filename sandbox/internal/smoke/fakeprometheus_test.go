@@ -78,10 +78,13 @@ prometheus_notifications_alertmanagers_discovered 1
 	for _, g := range groups {
 		loaded := fakeGroup{name: g.Name, file: "/etc/prometheus/alerts/" + filepath.Base(g.file)}
 		for _, r := range g.Rules {
-			duration, err := model.ParseDuration(r.For)
-			require.NoError(w.t, err)
+			var wait model.Duration
+			if r.For != "" {
+				wait, err = model.ParseDuration(r.For)
+				require.NoError(w.t, err)
+			}
 			loaded.rules = append(loaded.rules, jsonObject{
-				"type": "alerting", "name": r.Alert, "query": canonical(r.Expr), "duration": time.Duration(duration).Seconds(),
+				"type": "alerting", "name": r.name(), "query": canonical(r.Expr), "duration": time.Duration(wait).Seconds(),
 				"labels": r.Labels, "annotations": r.Annotations, "health": "ok",
 			})
 		}

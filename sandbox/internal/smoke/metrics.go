@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +15,9 @@ import (
 	"obsandbox/sandbox/internal/stack"
 )
 
+// window stands for any window in the queries of slos.yaml.
+var window = regexp.MustCompile(`\{\{\s*\.window\s*\}\}`)
+
 // metricChecks: whatever a rule or an indicator selects is there. A rule on a metric that nobody exposes is silent for
 // ever, and looks healthy.
 func metricChecks(e *env) []*check {
@@ -23,14 +27,25 @@ func metricChecks(e *env) []*check {
 	if err != nil {
 		return nil // ruleChecks say so
 	}
+	// What rules record is there when their group was due; what they are made of is looked at here.
+	recorded := map[string]bool{}
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			recorded[r.Record] = true
+		}
+	}
 	for _, g := range groups {
 		var exprs []string
 		for _, r := range g.Rules {
 			exprs = append(exprs, r.Expr)
 		}
+		wanted, err := selectors(exprs, recorded)
+		if err == nil && len(wanted) == 0 {
+			continue // selects what other groups record
+		}
 		all = append(all, &check{
 			name: "prometheus has the series that rule group " + g.Name + " selects", needs: needs, file: g.file, line: g.line,
-			assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, exprs) },
+			assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, wanted, err) },
 		})
 	}
 	file := e.stack.Path("slos.yaml")
@@ -43,16 +58,17 @@ func metricChecks(e *env) []*check {
 		exprs = append(exprs, s.SLI.ErrorRatio("5m"))
 	}
 	for _, q := range slos.Queries {
-		exprs = append(exprs, strings.ReplaceAll(q.Expr, "{{.window}}", "5m"))
+		exprs = append(exprs, window.ReplaceAllString(q.Expr, "5m"))
 	}
+	wanted, err := selectors(exprs, recorded)
 	return append(all, &check{
 		name: "prometheus has the series that the SLOs select", needs: needs, file: file,
-		assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, exprs) },
+		assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, wanted, err) },
 	})
 }
 
-// selectors are the distinct vector selectors of expressions, as PromQL.
-func selectors(exprs []string) ([]string, error) {
+// selectors are the distinct vector selectors of expressions, as PromQL, but for those of the names in except.
+func selectors(exprs []string, except map[string]bool) ([]string, error) {
 	distinct := map[string]bool{}
 	for _, expr := range exprs {
 		parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
@@ -61,7 +77,7 @@ func selectors(exprs []string) ([]string, error) {
 		}
 		parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
 			selector, ok := node.(*parser.VectorSelector)
-			if !ok {
+			if !ok || except[selector.Name] {
 				return nil
 			}
 			var matchers []string
@@ -81,9 +97,8 @@ func selectors(exprs []string) ([]string, error) {
 	return slices.Sorted(maps.Keys(distinct)), nil
 }
 
-// seriesExist asks for every selector of the expressions.
-func (e *env) seriesExist(ctx context.Context, exprs []string) (string, error) {
-	wanted, err := selectors(exprs)
+// seriesExist asks for every selector; err says why there are none.
+func (e *env) seriesExist(ctx context.Context, wanted []string, err error) (string, error) {
 	if err != nil {
 		return "", final(err)
 	}
