@@ -1,11 +1,13 @@
 package logstash
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,18 +46,8 @@ func (d *deadLetters) write(e *event.Event, pluginType, pluginID, reason string)
 	line := append(event.AppendJSON(nil, entry), '\n')
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.file == nil {
-		if err := os.MkdirAll(d.dir, 0o755); err != nil {
-			return fmt.Errorf("open the dead letter queue: %w", err)
-		}
-		f, err := os.OpenFile(filepath.Join(d.dir, "1.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644)
-		if err != nil {
-			return fmt.Errorf("open the dead letter queue: %w", err)
-		}
-		if err := closeLine(f); err != nil {
-			return err
-		}
-		d.file = f
+	if err := d.open(); err != nil {
+		return fmt.Errorf("open the dead letter queue: %w", err)
 	}
 	if _, err := d.file.Write(line); err != nil {
 		return fmt.Errorf("write to the dead letter queue: %w", err)
@@ -64,7 +56,59 @@ func (d *deadLetters) write(e *event.Event, pluginType, pluginID, reason string)
 		return fmt.Errorf("write to the dead letter queue: %w", err)
 	}
 	d.entries++
+	if info, err := d.file.Stat(); err == nil && info.Size() > segmentBytes {
+		// The next entry starts a new segment.
+		return d.closeFile()
+	}
 	return nil
+}
+
+// segmentBytes is how large a segment grows, as in Logstash.
+const segmentBytes = 10 << 20
+
+// open opens the newest segment, or a new one where that is full.
+func (d *deadLetters) open() error {
+	if d.file != nil {
+		return nil
+	}
+	if err := os.MkdirAll(d.dir, 0o755); err != nil {
+		return err
+	}
+	numbers, err := segments(d.dir)
+	if err != nil {
+		return err
+	}
+	n := 1
+	if len(numbers) > 0 {
+		n = numbers[len(numbers)-1]
+		if info, err := os.Stat(segmentPath(d.dir, n)); err == nil && info.Size() > segmentBytes {
+			n++
+		}
+	}
+	f, err := os.OpenFile(segmentPath(d.dir, n), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644)
+	if err != nil {
+		return err
+	}
+	d.file = f
+	return closeLine(f)
+}
+
+func segmentPath(dir string, n int) string { return filepath.Join(dir, strconv.Itoa(n)+".log") }
+
+// segments are the numbers of the segments in a directory, in order; none where there is no directory yet.
+func segments(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var out []int
+	for _, e := range entries {
+		if n, err := strconv.Atoi(strings.TrimSuffix(e.Name(), ".log")); err == nil {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 // closeLine ends a line that a crash cut off, so that the next entry starts on its own.
@@ -96,30 +140,14 @@ func (d *deadLetters) close() error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.closeFile()
+}
+
+func (d *deadLetters) closeFile() error {
 	if d.file == nil {
 		return nil
 	}
 	err := d.file.Close()
 	d.file = nil
 	return err
-}
-
-// deadLetter is one entry as it is read back.
-type deadLetter struct {
-	fields map[string]any
-}
-
-// readDeadLetter reads the next entry; a line that a crash cut off is skipped. ok is false at the end.
-func readDeadLetter(r *bufio.Reader) (entry deadLetter, size int64, ok bool) {
-	for {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return deadLetter{}, size, false
-		}
-		size += int64(len(line))
-		v, err := event.DecodeJSON(line)
-		if m, isMap := v.(map[string]any); err == nil && isMap {
-			return deadLetter{fields: m}, size, true
-		}
-	}
 }

@@ -29,7 +29,7 @@ func writeFile(t *testing.T, name, text string) {
 func settingsDir(t *testing.T, outputOption string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"logstash.yml", "pipelines.yml", "pipeline/logstash.conf"} {
+	for _, name := range []string{"logstash.yml", "pipelines.yml", "pipeline/logstash.conf", "pipeline/dead-letters.conf"} {
 		text := readFile(t, filepath.Join(stackDir, name))
 		text = strings.Replace(text, "manage_template => false", "manage_template => false\n    "+outputOption, 1)
 		writeFile(t, filepath.Join(dir, name), text)

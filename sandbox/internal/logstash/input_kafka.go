@@ -97,7 +97,7 @@ func newKafkaInput(b *build) (input, error) {
 }
 
 func (in *kafkaInput) run(ctx context.Context, q *queue) error {
-	acks := &acknowledgements{partitions: map[partition]*partitionAcks{}}
+	acks := &acknowledgements{partitions: map[partition]*ackLine[*kgo.Record]{}}
 	opts := append(in.opts,
 		kgo.OnPartitionsRevoked(func(ctx context.Context, cl *kgo.Client, gone map[string][]int32) {
 			in.commit(ctx, cl, acks)
@@ -110,7 +110,7 @@ func (in *kafkaInput) run(ctx context.Context, q *queue) error {
 		return fmt.Errorf("kafka input: %w", err)
 	}
 	defer func() {
-		acks.wait(drainTime * 3 / 4)
+		waitFor(acks.waiting, drainTime*3/4)
 		// The last commit must not wait for a broker that is gone.
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -220,55 +220,24 @@ type partition struct {
 	id    int32
 }
 
-// acknowledgements keeps, for each partition, the records in order until their events are delivered.
+// acknowledgements keeps the records of each partition until their events are delivered.
 type acknowledgements struct {
 	mu         sync.Mutex
-	partitions map[partition]*partitionAcks
-}
-
-type partitionAcks struct {
-	pending []*pendingRecord
-	// last is the newest record below which everything is delivered; nil where that is committed.
-	last *kgo.Record
-}
-
-type pendingRecord struct {
-	record *kgo.Record
-	left   int
+	partitions map[partition]*ackLine[*kgo.Record]
 }
 
 // expect notes a record of n events and returns what each of them calls when it is delivered.
 func (a *acknowledgements) expect(r *kgo.Record, n int) func() {
 	key := partition{r.Topic, r.Partition}
-	// Only the coordinates are kept: the value may be large.
-	p := &pendingRecord{record: &kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch}, left: n}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	acks := a.partitions[key]
-	if acks == nil {
-		acks = &partitionAcks{}
-		a.partitions[key] = acks
+	line := a.partitions[key]
+	if line == nil {
+		line = &ackLine[*kgo.Record]{}
+		a.partitions[key] = line
 	}
-	acks.pending = append(acks.pending, p)
-	if n == 0 {
-		acks.advance()
-	}
-	return func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if p.left--; p.left == 0 {
-			acks.advance()
-		}
-	}
-}
-
-func (p *partitionAcks) advance() {
-	n := 0
-	for n < len(p.pending) && p.pending[n].left <= 0 {
-		p.last = p.pending[n].record
-		n++
-	}
-	p.pending = p.pending[n:]
+	a.mu.Unlock()
+	// Only the coordinates are kept: the value may be large.
+	return line.expect(&kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch}, n)
 }
 
 // finished takes the records whose offsets can be committed.
@@ -276,37 +245,31 @@ func (a *acknowledgements) finished() []*kgo.Record {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var out []*kgo.Record
-	for _, p := range a.partitions {
-		if p.last != nil {
-			out = append(out, p.last)
-			p.last = nil
+	for _, line := range a.partitions {
+		if r, ok := line.take(); ok {
+			out = append(out, r)
 		}
 	}
 	return out
 }
 
-// wait waits until all events are delivered, at most for the given time.
-func (a *acknowledgements) wait(limit time.Duration) {
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		a.mu.Lock()
-		left := 0
-		for _, p := range a.partitions {
-			left += len(p.pending)
-		}
-		a.mu.Unlock()
-		if left == 0 {
-			return
-		}
+func (a *acknowledgements) waiting() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for _, line := range a.partitions {
+		n += line.waiting()
 	}
+	return n
 }
 
-// again puts back records that could not be committed, unless newer ones are there.
+// again puts back records that could not be committed.
 func (a *acknowledgements) again(records []*kgo.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range records {
-		if p := a.partitions[partition{r.Topic, r.Partition}]; p != nil && p.last == nil {
-			p.last = r
+		if line := a.partitions[partition{r.Topic, r.Partition}]; line != nil {
+			line.putBack(r)
 		}
 	}
 }

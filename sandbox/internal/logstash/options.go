@@ -277,3 +277,25 @@ func (b *build) target(name string) (event.Ref, bool) {
 	}
 	return b.ref(name, ""), true
 }
+
+// bytes is a size: a number, or a number with a unit such as "10 MiB".
+func (b *build) bytes(name string, def int) int {
+	if b.option(name) == nil {
+		return def
+	}
+	text := strings.TrimSpace(b.str(name, ""))
+	at := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
+	number, unit := text, ""
+	if at >= 0 {
+		number, unit = text[:at], strings.ToLower(strings.TrimSpace(text[at:]))
+	}
+	factor, known := map[string]float64{
+		"": 1, "b": 1, "k": 1 << 10, "kb": 1e3, "kib": 1 << 10, "m": 1 << 20, "mb": 1e6, "mib": 1 << 20, "g": 1 << 30, "gb": 1e9, "gib": 1 << 30,
+	}[unit]
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !known {
+		b.fail(name, "expected a size such as 10 MiB")
+		return def
+	}
+	return int(n * factor)
+}

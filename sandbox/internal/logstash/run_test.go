@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -226,23 +224,25 @@ func TestStoreTroubleLosesNothing(t *testing.T) {
 	store := newBulkStore(t)
 	store.fail = func(request int) int { return []int{503, 429, 0}[min(request, 3)-1] }
 	store.status = func(_, id string, doc map[string]any) int {
-		if doc["message"] == "poison" {
+		if _, structured := doc["trace_id"]; structured {
 			return 400
 		}
 		return 0
 	}
 	kafka, client := newKafka(t)
-	lines := []string{`{"message":"poison"}`}
+	lines := []string{`{"message":"poison","trace_id":{"a":1}}`}
 	for i := range 20 {
 		lines = append(lines, fmt.Sprintf(`{"message":"line %d"}`, i))
 	}
 	produce(t, client, lines...)
 	dir, data := settingsDir(t, "retry_initial_interval => 1"), t.TempDir()
-	startRunner(t, dir, data, map[string]string{"KAFKA_BOOTSTRAP_SERVERS": kafka, "ELASTICSEARCH_HOSTS": store.URL})
-	require.Eventually(t, func() bool { return store.count() == 20 }, 20*time.Second, 20*time.Millisecond)
-	dead := filepath.Join(data, "dead_letter_queue", "main", "1.log")
-	require.Eventually(t, func() bool {
-		text := readFile(t, dead)
-		return strings.Count(text, "\n") == 1 && strings.Contains(text, `"message":"poison"`)
-	}, 5*time.Second, 20*time.Millisecond)
+	r := startRunner(t, dir, data, map[string]string{"KAFKA_BOOTSTRAP_SERVERS": kafka, "ELASTICSEARCH_HOSTS": store.URL})
+	require.Eventually(t, func() bool { return store.count() == 21 }, 20*time.Second, 20*time.Millisecond)
+	doc := store.doc("logs-unknown-2024.01.15/application-logs-0-0")
+	require.Equal(t, lines[0], doc["message"])
+	require.Equal(t, []any{"_dead_letter"}, doc["tags"])
+	require.Contains(t, doc["metadata"].(map[string]any)["dead_letter_reason"], "400 document_parsing_exception")
+	_, body := r.get(t, "/_node/stats/pipelines/main")
+	main := body["pipelines"].(map[string]any)["main"].(map[string]any)
+	require.EqualValues(t, 1, main["dead_letter_queue"].(map[string]any)["entries_written"])
 }

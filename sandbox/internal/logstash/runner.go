@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -103,15 +104,21 @@ func (p *Pipeline) run(ctx context.Context, api *api) error {
 	defer stop()
 	var workers, inputs sync.WaitGroup
 	list := make([]*worker, p.settings.Workers)
+	failures := make([]error, len(list))
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
 	for i := range list {
 		list[i] = newWorker(p)
-		workers.Go(func() { list[i].run(working) })
+		workers.Go(func() {
+			if failures[i] = list[i].run(working); failures[i] != nil {
+				stopReading()
+				stop()
+			}
+		})
 	}
 	api.started(p, list)
 	p.log.Info("pipeline started", "workers", len(list), "batch_size", p.settings.BatchSize, "plugins", len(p.nodes))
 	errs := make([]error, len(p.inputs))
-	reading, stopReading := context.WithCancel(ctx)
-	defer stopReading()
 	for i, in := range p.inputs {
 		inputs.Go(func() {
 			if errs[i] = in.input.run(reading, p.queue); errs[i] != nil {
@@ -142,7 +149,7 @@ func (p *Pipeline) run(ctx context.Context, api *api) error {
 	eachOutput(p.outputs, func(n *outputNode) { closing = append(closing, n.output.close()) })
 	closing = append(closing, p.dead.close())
 	p.log.Info("pipeline stopped", "in", p.queue.in.Load(), "out", p.totals.out.Load())
-	return errors.Join(append(errs, closing...)...)
+	return errors.Join(slices.Concat(errs, failures, closing)...)
 }
 
 func eachOutput(nodes []node, visit func(*outputNode)) {

@@ -2,6 +2,7 @@ package logstash
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -34,15 +35,15 @@ func newWorker(p *Pipeline) *worker {
 	return w
 }
 
-// run works off batches until the queue is closed and empty, or ctx has ended.
-func (w *worker) run(ctx context.Context) {
+// run works off batches until the queue is closed and empty, or ctx has ended. It fails where an output cannot go on.
+func (w *worker) run(ctx context.Context) error {
 	s := w.pipeline.settings
 	var items []queued
 	var events []*event.Event
 	for {
 		items = w.pipeline.queue.batch(ctx, items, s.BatchSize, s.BatchDelay)
 		if len(items) == 0 {
-			return
+			return nil
 		}
 		start := time.Now()
 		events = events[:0]
@@ -53,7 +54,11 @@ func (w *worker) run(ctx context.Context) {
 		out := w.filterAll(w.pipeline.filters, events)
 		w.pipeline.totals.filtered.Add(int64(len(out)))
 		if err := w.sendAll(ctx, w.pipeline.outputs, out); err != nil {
-			return // not acknowledged: the source has the events still
+			// Nothing is acknowledged: the source has the events still.
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("pipeline %s: %w", s.ID, err)
 		}
 		for _, item := range items {
 			if item.done != nil {
