@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -121,10 +120,6 @@ func configure(ctx context.Context, cfg Config, topics []stack.Topic) error {
 			return fail("set its config", err)
 		}
 		for _, r := range resps {
-			if errors.Is(r.Err, kerr.InvalidConfig) {
-				return fail("set its config", errors.New("the sandbox's broker knows fewer settings than Kafka: it has cleanup.policy, compression.type, "+
-					"delete.retention.ms, max.message.bytes, message.timestamp.type, min.insync.replicas, retention.{bytes,ms}, segment.{bytes,ms}"))
-			}
 			if r.Err != nil {
 				return fail("set its config", r.Err)
 			}
