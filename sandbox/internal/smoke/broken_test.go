@@ -67,7 +67,7 @@ var brokenMetrics = []breakage{
 	{
 		name:   "there is a rule group that nobody checked in",
 		breaks: func(w *world) { w.groups = append(w.groups, fakeGroup{name: "extra", file: "x.yml"}) },
-		fails:  []string{"prometheus has the checked-in rule groups and no other"}, says: "x.yml/extra",
+		fails:  []string{"prometheus has the checked-in rule groups and no other"}, says: "x.yml extra",
 	},
 	{
 		name:   "a rule has another expression",
@@ -112,7 +112,7 @@ var brokenMetrics = []breakage{
 	{
 		name:   "nobody exposes a metric of an alert",
 		breaks: func(w *world) { w.silent = "storage_connection_pool_max" },
-		fails:  []string{"prometheus has the series that rule group storage-layer selects"}, says: "none for storage_connection_pool_max",
+		fails:  []string{"prometheus has the series that the rules in alerts/storage-layer.yml select"}, says: "none for storage_connection_pool_max",
 	},
 	{
 		name:   "nobody exposes a metric of an indicator",

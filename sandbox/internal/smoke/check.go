@@ -66,7 +66,10 @@ func (e *env) judge(ctx context.Context, c *check) report.Result {
 		}
 	}
 	if len(missing) > 0 {
-		res.Status, res.Detail = report.Skip, fmt.Sprintf("%s does not run in this stack", strings.Join(missing, ", "))
+		res.Status, res.Detail = report.Skip, strings.Join(missing, ", ")+" does not run in this stack"
+		if len(missing) > 1 {
+			res.Detail = strings.Join(missing, ", ") + " do not run in this stack"
+		}
 		return res
 	}
 	e.await(ctx, c.after)

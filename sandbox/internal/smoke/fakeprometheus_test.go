@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -76,7 +75,7 @@ prometheus_notifications_alertmanagers_discovered 1
 	groups, err := loadRuleGroups(w.stack)
 	require.NoError(w.t, err)
 	for _, g := range groups {
-		loaded := fakeGroup{name: g.Name, file: "/etc/prometheus/alerts/" + filepath.Base(g.file)}
+		loaded := fakeGroup{name: g.Name, file: "/etc/prometheus/" + fileTail(g.file)}
 		for _, r := range g.Rules {
 			var wait model.Duration
 			if r.For != "" {

@@ -34,24 +34,32 @@ func metricChecks(e *env) []*check {
 			recorded[r.Record] = true
 		}
 	}
+	byFile := map[string][]string{}
 	for _, g := range groups {
-		var exprs []string
 		for _, r := range g.Rules {
-			exprs = append(exprs, r.Expr)
+			byFile[g.file] = append(byFile[g.file], r.Expr)
 		}
-		wanted, err := selectors(exprs, recorded)
-		if err == nil && len(wanted) == 0 {
-			continue // selects what other groups record
+	}
+	objectives, objectivesCheck := e.objectives(recorded)
+	for _, file := range slices.Sorted(maps.Keys(byFile)) {
+		wanted, err := selectors(byFile[file], recorded)
+		if err == nil && !slices.ContainsFunc(wanted, func(s string) bool { return !slices.Contains(objectives, s) }) {
+			continue // rules that are made from the objectives select what these do
 		}
 		all = append(all, &check{
-			name: "prometheus has the series that rule group " + g.Name + " selects", needs: needs, file: g.file, line: g.line,
+			name: "prometheus has the series that the rules in " + fileTail(file) + " select", needs: needs, file: file,
 			assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, wanted, err) },
 		})
 	}
+	return append(all, objectivesCheck)
+}
+
+// objectives are the selectors of slos.yaml, and the check of them.
+func (e *env) objectives(recorded map[string]bool) ([]string, *check) {
 	file := e.stack.Path("slos.yaml")
 	slos, err := stack.LoadSLOs(file)
 	if err != nil {
-		return append(all, broken("prometheus: which series the SLOs select is known", file, err))
+		return nil, broken("prometheus: which series the SLOs select is known", file, err)
 	}
 	var exprs []string
 	for _, s := range slos.SLOs {
@@ -61,10 +69,10 @@ func metricChecks(e *env) []*check {
 		exprs = append(exprs, window.ReplaceAllString(q.Expr, "5m"))
 	}
 	wanted, err := selectors(exprs, recorded)
-	return append(all, &check{
-		name: "prometheus has the series that the SLOs select", needs: needs, file: file,
+	return wanted, &check{
+		name: "prometheus has the series that the SLOs select", needs: []string{"prometheus", "platform"}, file: file,
 		assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, wanted, err) },
-	})
+	}
 }
 
 // selectors are the distinct vector selectors of expressions, as PromQL, but for those of the names in except.

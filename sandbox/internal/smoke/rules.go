@@ -98,6 +98,11 @@ func ruleChecks(e *env) []*check {
 	})
 }
 
+// fileTail is a rule file's name and directory: a container mounts it elsewhere.
+func fileTail(file string) string {
+	return filepath.Join(filepath.Base(filepath.Dir(file)), filepath.Base(file))
+}
+
 func (e *env) loadedGroups(ctx context.Context) ([]loadedGroup, error) {
 	var data struct {
 		Groups []loadedGroup `json:"groups"`
@@ -115,7 +120,7 @@ func (e *env) groupEvaluates(ctx context.Context, want ruleGroup) (string, error
 		return "", err
 	}
 	i := slices.IndexFunc(groups, func(g loadedGroup) bool {
-		return g.Name == want.Name && filepath.Base(g.File) == filepath.Base(want.file)
+		return g.Name == want.Name && fileTail(g.File) == fileTail(want.file)
 	})
 	if i < 0 {
 		var names []string
@@ -198,10 +203,10 @@ func (e *env) noOtherGroup(ctx context.Context, want []ruleGroup) (string, error
 	}
 	var wanted, loaded []string
 	for _, g := range want {
-		wanted = append(wanted, filepath.Base(g.file)+"/"+g.Name)
+		wanted = append(wanted, fileTail(g.file)+" "+g.Name)
 	}
 	for _, g := range groups {
-		loaded = append(loaded, filepath.Base(g.File)+"/"+g.Name)
+		loaded = append(loaded, fileTail(g.File)+" "+g.Name)
 	}
 	slices.Sort(wanted)
 	slices.Sort(loaded)
