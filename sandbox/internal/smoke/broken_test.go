@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"obsandbox/sandbox/internal/stack"
 )
@@ -195,6 +196,17 @@ var brokenLogs = []breakage{
 			require.NoError(w.t, err)
 		},
 		fails: []string{"kafka has topic application-logs as checked in"}, says: "7 partitions, not 6",
+	},
+	{
+		name: "logstash is far behind",
+		breaks: func(w *world) {
+			junk := make([]*kgo.Record, maxLag+1)
+			for i := range junk {
+				junk[i] = &kgo.Record{Topic: logTopic, Value: []byte("a line of the past")}
+			}
+			require.NoError(w.t, w.kafkaClient.ProduceSync(w.t.Context(), junk...).FirstErr())
+		},
+		fails: []string{"logstash follows application-logs"}, says: "lines behind",
 	},
 	{
 		name:   "logstash's counters stand still",

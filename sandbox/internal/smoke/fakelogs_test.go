@@ -20,7 +20,8 @@ import (
 // fakeLogs are a Kafka cluster with the real protocol, and a Logstash and an Elasticsearch that know just the way of the
 // run's lines.
 type fakeLogs struct {
-	kafkaAdmin *kadm.Client
+	kafkaClient *kgo.Client
+	kafkaAdmin  *kadm.Client
 	// stored are the documents, in the order of arrival.
 	stored []document
 	// onLine changes what becomes of one of the run's lines.
@@ -52,7 +53,7 @@ func (w *world) startLogs() {
 	)
 	require.NoError(err)
 	w.t.Cleanup(client.CloseAllowingRebalance)
-	w.kafkaAdmin = kadm.NewClient(client)
+	w.kafkaClient, w.kafkaAdmin = client, kadm.NewClient(client)
 	for _, topic := range topics {
 		config := map[string]*string{}
 		for key, value := range topic.Config {

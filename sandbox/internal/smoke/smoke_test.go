@@ -1,6 +1,7 @@
 package smoke
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strings"
@@ -163,4 +164,54 @@ func TestAnUnreadableFileIsAResult(t *testing.T) {
 	for _, want := range []string{"what to scrape is known", "which rules to load is known", "which topics to expect is known", "which receivers to expect is known"} {
 		assert.Contains(t, failed, want)
 	}
+}
+
+// families are names of checks that there are several of, for each job, group, service or layer.
+var families = regexp.MustCompile(`^(prometheus scrapes|prometheus evaluates rule group|prometheus has the series that the rules in|` +
+	`the liveness probe of|the readiness probe of|the platform's log lines of) .*$`)
+
+func TestEveryCheckHasItsBreakage(t *testing.T) {
+	t.Parallel()
+	family := func(name string) string { return families.ReplaceAllString(name, "$1 …") }
+	caught := map[string]bool{
+		"kafka gives back a log line byte for byte": true, // TestAChangedRecordIsSeen
+	}
+	for _, c := range slices.Concat(brokenMetrics, brokenLogs, brokenTraces, brokenAlerts, brokenPlatform) {
+		require.NotEmpty(t, c.fails, c.name)
+		for _, name := range c.fails {
+			caught[family(name)] = true
+		}
+	}
+	w := newWorld(t)
+	e, err := newEnv(w.addr, w.stack, Options{id: testID})
+	require.NoError(t, err)
+	defer e.close()
+	for _, c := range e.checks() {
+		assert.True(t, caught[family(c.name)], "no breakage for %q", c.name)
+	}
+}
+
+func TestAChangedRecordIsSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e, err := newEnv(w.addr, w.stack, Options{id: testID, pause: time.Millisecond, Deadline: 10 * time.Second})
+	require.NoError(t, err)
+	defer e.close()
+	_, err = e.lineComesBack(t.Context())
+	require.NoError(t, err)
+	e.logs.at(lineStandard).Value = []byte("another line")
+	_, err = e.lineComesBack(t.Context())
+	assert.ErrorContains(t, err, "expected: another line")
+}
+
+func TestARunThatIsStoppedIsNoVerdict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.mu.Lock()
+	w.silent = "storage_connection_pool_max" // one check would go on until the deadline
+	w.mu.Unlock()
+	time.AfterFunc(300*time.Millisecond, cancel)
+	_, err := Run(ctx, w.addr, w.stack, Options{id: testID, pause: 5 * time.Millisecond, probeSpeed: 5000})
+	assert.ErrorIs(t, err, context.Canceled)
 }
