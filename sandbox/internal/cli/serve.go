@@ -10,13 +10,15 @@ import (
 
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/kafka"
+	"obsandbox/sandbox/internal/logstash"
 	"obsandbox/sandbox/internal/viewer"
 )
 
 // serveCmd has what this program serves itself. A component that is no field here cannot be run without a container.
 type serveCmd struct {
-	Kafka   serveKafka   `cmd:"" help:"Kafka: franz-go's kfake with a data directory."`
-	Grafana serveGrafana `cmd:"" help:"The viewer, in Grafana's place."`
+	Kafka    serveKafka    `cmd:"" help:"Kafka: franz-go's kfake with a data directory."`
+	Logstash serveLogstash `cmd:"" help:"The runner of Logstash's pipelines."`
+	Grafana  serveGrafana  `cmd:"" help:"The viewer, in Grafana's place."`
 }
 
 // served are the names of the components that this program can serve.
@@ -54,6 +56,16 @@ type serveKafka struct {
 
 func (c *serveKafka) Run(ctx context.Context) error {
 	return serve(ctx, kafka.Run, kafka.Config{Listen: c.Listen, Data: c.Data, Topics: c.Topics})
+}
+
+type serveLogstash struct {
+	Settings string `required:"" type:"path" placeholder:"DIR" help:"The directory of logstash.yml and pipelines.yml (path.settings)."`
+	API      string `name:"api" required:"" placeholder:"HOST:PORT" help:"Where the monitoring API listens."`
+	Data     string `required:"" type:"path" placeholder:"DIR" help:"Where dead letters are kept (path.data)."`
+}
+
+func (c *serveLogstash) Run(ctx context.Context) error {
+	return serve(ctx, logstash.Run, logstash.Config{Settings: c.Settings, API: c.API, Data: c.Data})
 }
 
 type serveGrafana struct {

@@ -24,7 +24,7 @@ type selectFlags struct {
 func (f selectFlags) options(autoPorts bool) embedded.Options {
 	return embedded.Options{
 		Only: f.Only, Without: f.Without, Data: f.Data, Seed: f.Seed, AutoPorts: autoPorts,
-		Serves: served(),
+		Serves: served(), Checks: checks(),
 	}
 }
 
