@@ -161,15 +161,3 @@ func (s *source) get(ctx context.Context, url string, into any) error {
 	}
 	return nil
 }
-
-// compact writes the labels of an alert that its line does not say already.
-func compact(labels map[string]string) string {
-	var parts []string
-	for name, value := range labels {
-		if name != "alertname" && name != "severity" && name != "layer" {
-			parts = append(parts, name+"="+value)
-		}
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, " ")
-}

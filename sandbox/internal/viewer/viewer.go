@@ -1,15 +1,16 @@
-// Package viewer is the page that `up` serves where Grafana would be: what runs and where, which alerts are pending or
-// firing, which notifications have been sent. It reads the components' public APIs and keeps nothing.
+// Package viewer serves the pages that `up` has where Grafana would be: the dashboards, drawn by Grafana's own
+// components, queries of one's own, alerts and silences, faults, and what runs where. It keeps nothing: it reads the
+// stack directory and the components' public APIs.
+//
+// The pages' sources are under web; what Vite builds of them is checked in under dist, so that Go alone suffices to run
+// them.
 package viewer
 
 import (
-	"bytes"
 	"context"
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,9 +26,6 @@ type Config struct {
 	// Addresses is the addresses.json of the stack that is shown.
 	Addresses string
 }
-
-//go:embed page.html
-var files embed.FS
 
 // Run serves until ctx ends.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
@@ -53,47 +51,54 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	return nil
 }
 
-// Handler serves the page of the stack that answers at addr:
+// Handler serves the pages of the stack that answers at addr, and the part of Grafana's API that they need:
 //
-//	GET /            the page
-//	GET /api/health  Grafana's health answer: {"database": "ok", …}
-//	GET /api/status  what the page shows, as JSON (Status)
+//	GET /                                     the pages, as /d/UID, /explore and /alerting are
+//	GET /api/health                           Grafana's health answer: {"database": "ok", …}
+//	GET /api/search                           the dashboards: uid, title, url, tags
+//	GET /api/dashboards/uid/UID               one dashboard, as {"dashboard": …, "meta": …}
+//	ANY /api/datasources/proxy/uid/UID/PATH   a data source's own API
+//	GET /api/status                           what runs, alerts and notifications (Status)
+//	GET, PUT, DELETE /api/faults…             the platform's faults
 //
 // Every other path of Grafana's API is a 404 that says so.
 func Handler(addr stack.Addresses, log *slog.Logger) (http.Handler, error) {
-	page, err := template.New("page.html").Funcs(template.FuncMap{
-		"ago":     func(t time.Time) string { return time.Since(t).Truncate(time.Second).String() },
-		"compact": compact,
-	}).ParseFS(files, "page.html")
+	pages, err := newPages()
 	if err != nil {
-		return nil, fmt.Errorf("read the viewer's page: %w", err)
+		return nil, err
+	}
+	sources, err := readDatasources(addr, log)
+	if err != nil {
+		return nil, err
 	}
 	source := newSource(addr)
+	boards := boards{dir: addr.StackDir}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		var out bytes.Buffer
-		if err := page.Execute(&out, source.status(r.Context())); err != nil {
-			log.Error("draw the page", "error", err)
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		_, _ = out.WriteTo(w) // the reader went away
-	})
+	mux.Handle("/", pages)
 	mux.HandleFunc("GET /api/health", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"database": "ok", "version": "sandbox", "commit": "sandbox"})
 	})
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, source.status(r.Context()))
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusNotFound, map[string]string{
-			"message": r.Method + " " + r.URL.Path + " is not served by the sandbox's viewer, which stands in for Grafana: " +
-				"there are /, /api/health and /api/status",
-		})
+	mux.HandleFunc("GET /api/search", boards.search)
+	mux.HandleFunc("GET /api/dashboards/uid/{uid}", boards.get)
+	mux.Handle("/api/datasources/proxy/uid/{uid}/", sources)
+	mux.Handle("/api/faults", proxyTo(addr.URL("platform", "api"), "", log))
+	mux.Handle("/api/faults/", proxyTo(addr.URL("platform", "api"), "", log))
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, "%s %s is not served by the sandbox's viewer, which stands in for Grafana", r.Method, r.URL.Path)
 	})
-	return mux, nil
+	return guard(mux), nil
+}
+
+// guard refuses what another site's page could make a browser send: the pages here may silence alerts and break things.
+func guard(next http.Handler) http.Handler {
+	return http.NewCrossOriginProtection().Handler(next)
+}
+
+func fail(w http.ResponseWriter, code int, format string, args ...any) {
+	writeJSON(w, code, map[string]string{"message": fmt.Sprintf(format, args...)})
 }
 
 func writeJSON(w http.ResponseWriter, code int, value any) {

@@ -1,0 +1,75 @@
+import type { GrafanaTheme2 } from '@grafana/data';
+import { Component, lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
+import { listDashboards, type DashboardHit } from './api';
+import { Alerts } from './Alerts';
+import { Dashboard } from './Dashboard';
+import { go, useRoute, type Route } from './route';
+import { StatusPage } from './StatusPage';
+
+const Explore = lazy(() => import('./explore/Explore').then((m) => ({ default: m.Explore })));
+
+export function App({ theme, onTheme }: { theme: GrafanaTheme2; onTheme(): void }) {
+  const route = useRoute();
+  const [boards, setBoards] = useState<DashboardHit[]>([]);
+  useEffect(() => {
+    listDashboards().then(setBoards, () => setBoards([]));
+  }, []);
+  useEffect(() => {
+    const uid = /^\/d\/([^/]+)/.exec(route.path)?.[1];
+    const page = boards.find((b) => b.uid === uid)?.title ?? (route.path === '/' ? 'Status' : route.path.slice(1, 2).toUpperCase() + route.path.slice(2));
+    document.title = `${page} – obsandbox`;
+  }, [route.path, boards]);
+  const item = (href: string, name: string, here: boolean) => (
+    <li key={href}><a href={href} aria-current={here ? 'page' : undefined} onClick={go}>{name}</a></li>
+  );
+  return (
+    <div className="app">
+      <a className="skip" href="#main">Skip to the content</a>
+      <nav aria-label="Pages">
+        <p className="brand">obsandbox</p>
+        <ul>
+          {item('/', 'Status', route.path === '/')}
+          {item('/alerting', 'Alerts', route.path === '/alerting')}
+          {item('/explore', 'Explore', route.path === '/explore')}
+        </ul>
+        <h2>Dashboards</h2>
+        <ul>{boards.map((b) => item('/d/' + b.uid, b.title, route.path === '/d/' + b.uid))}</ul>
+        <button type="button" className="link theme" onClick={onTheme}>{theme.isDark ? 'Light' : 'Dark'} colours</button>
+      </nav>
+      <main id="main" tabIndex={-1}>
+        <Boundary key={route.path}>
+          <Suspense fallback={<p className="quiet">Loading…</p>}>{page(route, theme)}</Suspense>
+        </Boundary>
+      </main>
+    </div>
+  );
+}
+
+function page(route: Route, theme: GrafanaTheme2): ReactNode {
+  const board = /^\/d\/([^/]+)/.exec(route.path);
+  if (board) {
+    return <Dashboard uid={decodeURIComponent(board[1])} route={route} theme={theme} />;
+  }
+  switch (route.path) {
+    case '/':
+      return <StatusPage />;
+    case '/alerting':
+      return <Alerts />;
+    case '/explore':
+      return <Explore route={route} theme={theme} />;
+  }
+  return <p role="alert" className="problem">There is no page {route.path}.</p>;
+}
+
+/** Keeps a fault of one page from taking the others away, and says what it was. */
+class Boundary extends Component<{ children: ReactNode }, { error?: Error }> {
+  state: { error?: Error } = {};
+  static getDerivedStateFromError(error: Error) {
+    return { error };
+  }
+  render() {
+    return this.state.error
+      ? <p role="alert" className="problem">This page has failed: {this.state.error.message}</p>
+      : this.props.children;
+  }
+}

@@ -1,0 +1,135 @@
+import { LoadingState, type DataFrame, type GrafanaTheme2, type TimeRange } from '@grafana/data';
+import { PanelChrome } from '@grafana/ui';
+import { memo, useEffect, useMemo, useRef, useState } from 'react';
+import { prometheus, searchLogs, type LogLine } from './api';
+import { rangeFrames, tableFrame, withConfig } from './frames';
+import { Lines } from './panels/Lines';
+import { LogRows } from './panels/Logs';
+import { Bars, Dial, Rows, Stat } from './panels/Values';
+import { rateInterval, stepOf } from './time';
+import { interpolate, type Variable } from './variables';
+
+interface Props {
+  panel: any;
+  range: TimeRange;
+  variables: Variable[];
+  width: number;
+  height: number;
+  theme: GrafanaTheme2;
+  onZoom(from: number, to: number): void;
+}
+
+interface Data { frames: DataFrame[]; lines: LogLine[]; state: LoadingState; error?: string }
+
+/** One panel: asks its queries whenever the time or a variable changes, and draws what they answer. */
+export const Panel = memo(function Panel({ panel, range, variables, width, height, theme, onZoom }: Props) {
+  const [data, setData] = useState<Data>({ frames: [], lines: [], state: LoadingState.Loading });
+  const seen = useVisible();
+  const step = stepOf(range, width);
+  const scope = useMemo(() => scopeOf(range, step), [range, step]);
+  const asked = useMemo(() => JSON.stringify([panel.targets, variables.map((v) => [v.name, v.value, v.options])]), [panel, variables]);
+
+  useEffect(() => {
+    if (!seen.visible) {
+      return;
+    }
+    const stop = new AbortController();
+    setData((d) => ({ ...d, state: LoadingState.Loading }));
+    ask(panel, range, step, variables, scope, stop.signal)
+      .then((answer) => setData({ ...answer, state: LoadingState.Done }))
+      .catch((e: Error) => {
+        if (!stop.signal.aborted) {
+          setData((d) => ({ ...d, state: LoadingState.Error, error: e.message }));
+        }
+      });
+    return () => stop.abort();
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [seen.visible, range, step, asked]);
+
+  const frames = useMemo(
+    () => withConfig(data.frames, panel.fieldConfig, theme, (s) => interpolate(s, variables, scope)),
+    [data.frames, panel, theme, variables, scope]
+  );
+  const empty = frames.length === 0 && data.lines.length === 0 && data.state === LoadingState.Done;
+  return (
+    <div ref={seen.ref} data-panel={panel.id} data-state={data.state}>
+      <PanelChrome
+        title={interpolate(panel.title ?? '', variables, scope)} description={panel.description} width={width} height={height}
+        loadingState={data.state} statusMessage={data.error}
+      >
+        {(w, h) => {
+          if (empty) {
+            return <p className="empty">{panel.fieldConfig?.defaults?.noValue ?? 'No data'}</p>;
+          }
+          const props = { panel, frames, width: w, height: h, theme };
+          switch (panel.type) {
+            case 'timeseries':
+              return frames.length > 0 ? <Lines {...props} range={range} onZoom={onZoom} /> : <></>;
+            case 'stat':
+              return <Stat {...props} />;
+            case 'bargauge':
+              return <Bars {...props} />;
+            case 'gauge':
+              return <Dial {...props} />;
+            case 'table':
+              return <Rows {...props} />;
+            case 'logs':
+              return <div className="scroll" style={{ height: h }}><LogRows lines={data.lines} /></div>;
+            case 'text':
+              return <div className="scroll" style={{ height: h }}>{panel.options?.content}</div>;
+          }
+          return <p className="empty">The sandbox does not draw panels of type “{panel.type}”: open it in Grafana.</p>;
+        }}
+      </PanelChrome>
+    </div>
+  );
+});
+
+/** Grafana's own variables for a panel. */
+export function scopeOf(range: TimeRange, step: number): Record<string, string> {
+  const from = range.from.valueOf(), to = range.to.valueOf();
+  return {
+    __rate_interval: `${rateInterval(step)}s`, __interval: `${step}s`, __interval_ms: String(step * 1000),
+    __range: `${Math.round((to - from) / 1000)}s`, __range_s: String(Math.round((to - from) / 1000)), __range_ms: String(to - from),
+    __from: String(from), __to: String(to),
+  };
+}
+
+async function ask(panel: any, range: TimeRange, step: number, variables: Variable[], scope: Record<string, string>, signal: AbortSignal) {
+  const from = Math.floor(range.from.valueOf() / 1000 / step) * step, to = range.to.valueOf() / 1000;
+  const answers = await Promise.all(
+    (panel.targets ?? []).filter((t: any) => !t.hide).map(async (t: any): Promise<{ frames: DataFrame[]; lines: LogLine[] }> => {
+      const source = t.datasource ?? panel.datasource;
+      const uid = interpolate(source?.uid ?? '', variables, scope);
+      if (source?.type === 'elasticsearch') {
+        const answer = await searchLogs(uid, interpolate(t.query ?? '', variables, scope), range.from.valueOf(), range.to.valueOf(), 100, signal);
+        return { frames: [], lines: answer.lines };
+      }
+      if (source?.type !== 'prometheus') {
+        throw new Error(`The sandbox cannot ask a data source of type “${source?.type}”.`);
+      }
+      const series = await prometheus(uid, interpolate(t.expr ?? '', variables, scope), from, to, t.instant ? 0 : step, signal);
+      if (t.format === 'table') {
+        return { frames: series.length > 0 ? [tableFrame(t.refId, series)] : [], lines: [] };
+      }
+      return { frames: rangeFrames(t.refId, series, t.legendFormat, t.instant ? to : from, to, step), lines: [] };
+    })
+  );
+  return { frames: answers.flatMap((a) => a.frames), lines: answers.flatMap((a) => a.lines) };
+}
+
+/** Whether an element has come into view: panels further down ask when people get to them. */
+function useVisible() {
+  const ref = useRef<HTMLDivElement>(null);
+  const [visible, set] = useState(false);
+  useEffect(() => {
+    if (!ref.current || typeof IntersectionObserver === 'undefined') {
+      set(true);
+      return;
+    }
+    const o = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && set(true), { rootMargin: '300px' });
+    o.observe(ref.current);
+    return () => o.disconnect();
+  }, []);
+  return { ref, visible };
+}

@@ -1,0 +1,154 @@
+// What the viewer's server answers. Data sources are reached as in Grafana, through its proxy, by their uid.
+
+export interface Port { name: string; address: string; url?: string }
+export interface Component { name: string; ports: Port[] }
+export interface Alert {
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  state: 'pending' | 'firing';
+  activeAt: string;
+  value: string;
+}
+export interface Notification {
+  id: number; received: string; kind: 'slack' | 'pagerduty'; title: string; text: string; severity?: string;
+}
+export interface Status {
+  at: string;
+  components: Component[];
+  alerts: Alert[] | null;
+  notifications: Notification[] | null;
+  problems?: string[];
+}
+export interface DashboardHit { uid: string; title: string; url: string; tags: string[] }
+
+/** An answer of the server that is no success, in the words of whatever refused. */
+export class ApiError extends Error {}
+
+export async function request<T>(path: string, init?: RequestInit): Promise<T> {
+  const res = await fetch(path, init);
+  const body = await res.text();
+  let value: any;
+  try {
+    value = body === '' ? undefined : JSON.parse(body);
+  } catch {
+    throw new ApiError(`${path} answers no JSON (${res.status}): ${body.slice(0, 200)}`);
+  }
+  if (!res.ok) {
+    const reason = value?.message ?? value?.error?.reason ?? value?.error ?? res.statusText;
+    throw new ApiError(typeof reason === 'string' ? reason : JSON.stringify(reason));
+  }
+  return value as T;
+}
+
+export const getStatus = (signal?: AbortSignal) => request<Status>('/api/status', { signal });
+export const listDashboards = () => request<DashboardHit[]>('/api/search?type=dash-db');
+export const getDashboard = (uid: string) =>
+  request<{ dashboard: any }>('/api/dashboards/uid/' + encodeURIComponent(uid)).then((d) => d.dashboard);
+
+const proxy = (uid: string, path: string) => `/api/datasources/proxy/uid/${encodeURIComponent(uid)}${path}`;
+
+export interface PromSeries { metric: Record<string, string>; values?: Array<[number, string]>; value?: [number, string] }
+
+/** A PromQL query over a range, or of one instant where step is 0. Times are in seconds. */
+export async function prometheus(uid: string, expr: string, from: number, to: number, step: number, signal?: AbortSignal) {
+  const instant = step === 0;
+  const form: Record<string, string> = instant
+    ? { query: expr, time: String(to) }
+    : { query: expr, start: String(from), end: String(to), step: String(step) };
+  const answer = await request<{ data: { resultType: string; result: any } }>(
+    proxy(uid, instant ? '/api/v1/query' : '/api/v1/query_range'),
+    { method: 'POST', signal, headers: { 'Content-Type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams(form) }
+  );
+  if (answer.data.resultType === 'scalar' || answer.data.resultType === 'string') {
+    return [{ metric: {}, value: answer.data.result }] as PromSeries[];
+  }
+  return answer.data.result as PromSeries[];
+}
+
+export async function labelValues(uid: string, label: string, match?: string) {
+  const query = match ? '?' + new URLSearchParams({ 'match[]': match }) : '';
+  const answer = await request<{ data: string[] }>(proxy(uid, `/api/v1/label/${label}/values${query}`));
+  return answer.data;
+}
+
+export interface LogLine { id: string; index: string; source: Record<string, any> }
+export interface LogAnswer { total: number; lines: LogLine[]; histogram: Array<{ key: number; doc_count: number }> }
+
+/** The newest log lines that a Lucene query finds. Times are in milliseconds. */
+export async function searchLogs(uid: string, query: string, from: number, to: number, size: number, signal?: AbortSignal): Promise<LogAnswer> {
+  const body = {
+    size, track_total_hits: true,
+    sort: [{ '@timestamp': { order: 'desc' } }],
+    query: { bool: { filter: [
+      { range: { '@timestamp': { gte: Math.floor(from), lte: Math.ceil(to), format: 'epoch_millis' } } },
+      { query_string: { query: query.trim() === '' ? '*' : query, analyze_wildcard: true } },
+    ] } },
+    aggs: { over_time: { date_histogram: { field: '@timestamp', fixed_interval: bucket(to - from), min_doc_count: 0,
+      extended_bounds: { min: Math.floor(from), max: Math.ceil(to) } } } },
+  };
+  const answer = await request<any>(proxy(uid, '/logs-*/_search?ignore_unavailable=true'), {
+    method: 'POST', signal, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
+  });
+  return {
+    total: answer.hits.total.value,
+    lines: answer.hits.hits.map((h: any) => ({ id: h._id, index: h._index, source: h._source })),
+    histogram: answer.aggregations?.over_time?.buckets ?? [],
+  };
+}
+
+/** About 60 bars, of a width that people count in. */
+export function bucket(ms: number): string {
+  for (const [width, name] of [[1000, '1s'], [5000, '5s'], [10_000, '10s'], [30_000, '30s'], [60_000, '1m'], [300_000, '5m'],
+    [600_000, '10m'], [1_800_000, '30m'], [3_600_000, '1h'], [10_800_000, '3h']] as const) {
+    if (ms / width <= 60) {
+      return name;
+    }
+  }
+  return '1d';
+}
+
+export interface Span {
+  traceID: string; spanID: string; operationName: string; startTime: number; duration: number; processID: string;
+  references: Array<{ refType: string; spanID: string }>;
+  tags: Array<{ key: string; value: any }>;
+  logs: Array<{ timestamp: number; fields: Array<{ key: string; value: any }> }>;
+}
+export interface Trace { traceID: string; spans: Span[]; processes: Record<string, { serviceName: string; tags?: any[] }> }
+
+export const traceServices = (uid: string) => request<{ data: string[] | null }>(proxy(uid, '/api/services')).then((a) => a.data ?? []);
+export const getTrace = (uid: string, id: string) =>
+  request<{ data: Trace[] }>(proxy(uid, '/api/traces/' + encodeURIComponent(id))).then((a) => a.data[0]);
+export const searchTraces = (uid: string, service: string, from: number, to: number, limit: number) =>
+  request<{ data: Trace[] | null }>(proxy(uid, '/api/traces?' + new URLSearchParams({
+    service, start: String(Math.floor(from * 1000)), end: String(Math.ceil(to * 1000)), limit: String(limit),
+  }))).then((a) => a.data ?? []);
+
+export interface AmAlert {
+  fingerprint: string; labels: Record<string, string>; annotations: Record<string, string>; startsAt: string;
+  status: { state: string; silencedBy: string[]; inhibitedBy: string[] }; receivers: Array<{ name: string }>;
+}
+export const amAlerts = () => request<AmAlert[]>(proxy('alertmanager', '/api/v2/alerts'));
+export interface Silence {
+  id: string; status: { state: string }; comment: string; createdBy: string; endsAt: string;
+  matchers: Array<{ name: string; value: string; isRegex: boolean; isEqual: boolean }>;
+}
+export const silences = () => request<Silence[]>(proxy('alertmanager', '/api/v2/silences'));
+export const silence = (labels: Record<string, string>, hours: number, comment: string) =>
+  request<{ silenceID: string }>(proxy('alertmanager', '/api/v2/silences'), {
+    method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({
+      matchers: Object.entries(labels).map(([name, value]) => ({ name, value, isRegex: false, isEqual: true })),
+      startsAt: new Date().toISOString(), endsAt: new Date(Date.now() + hours * 3_600_000).toISOString(),
+      createdBy: 'sandbox', comment,
+    }),
+  });
+export const expireSilence = (id: string) => request<void>(proxy('alertmanager', '/api/v2/silence/' + id), { method: 'DELETE' });
+
+export interface Fault { name: string; meaning: string; services?: string[]; alert?: string; active?: Array<{ service?: string; until?: string }> }
+export const faults = () => request<any>('/api/faults');
+export const setFault = (name: string, on: boolean, service?: string, duration?: string) => {
+  const query = new URLSearchParams();
+  if (service) { query.set('service', service); }
+  if (on && duration) { query.set('for', duration); }
+  return request<void>(`/api/faults/${name}?${query}`, { method: on ? 'PUT' : 'DELETE' });
+};

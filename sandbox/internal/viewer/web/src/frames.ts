@@ -1,0 +1,84 @@
+import {
+  applyFieldOverrides, createTheme, FieldType, standardEditorsRegistry, standardFieldConfigEditorRegistry, toDataFrame,
+  type DataFrame, type Field, type FieldConfigSource, type GrafanaTheme2, type Labels,
+} from '@grafana/data';
+import type { PromSeries } from './api';
+
+void standardEditorsRegistry;
+void standardFieldConfigEditorRegistry;
+void createTheme;
+
+/** A series' name: the legend format with its labels filled in, else the series as Prometheus writes it. */
+export function legend(pattern: string | undefined, metric: Labels): string {
+  if (pattern && pattern !== '__auto') {
+    return pattern.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, name) => metric[name] ?? '').trim();
+  }
+  const { __name__: name = '', ...rest } = metric;
+  const labels = Object.entries(rest).map(([k, v]) => `${k}="${v}"`);
+  return labels.length > 0 ? `${name}{${labels.join(', ')}}` : name || 'value';
+}
+
+/** One frame for each series, with a point for every step, so that gaps are gaps. */
+export function rangeFrames(refId: string, series: PromSeries[], pattern: string | undefined, from: number, to: number, step: number): DataFrame[] {
+  return series.map((s) => {
+    const at = new Map((s.values ?? (s.value ? [s.value] : [])).map(([t, v]) => [Math.round(t * 1000), number(v)]));
+    const times: number[] = [];
+    const values: Array<number | null> = [];
+    for (let t = Math.round(from * 1000); t <= Math.round(to * 1000); t += step * 1000) {
+      times.push(t);
+      const v = at.get(t);
+      values.push(v === undefined || Number.isNaN(v) ? null : v);
+    }
+    const { __name__: _, ...labels } = s.metric;
+    return toDataFrame({
+      refId,
+      name: legend(pattern, s.metric),
+      fields: [
+        { name: 'Time', type: FieldType.time, values: times },
+        { name: 'Value', type: FieldType.number, labels, config: { displayNameFromDS: legend(pattern, s.metric) }, values },
+      ],
+    });
+  });
+}
+
+/** One frame with a row for each series, its labels as columns. */
+export function tableFrame(refId: string, series: PromSeries[]): DataFrame {
+  const names = [...new Set(series.flatMap((s) => Object.keys(s.metric)))].sort();
+  return toDataFrame({
+    refId,
+    fields: [
+      { name: 'Time', type: FieldType.time, values: series.map((s) => Math.round((s.value?.[0] ?? 0) * 1000)) },
+      ...names.map((name) => ({ name, type: FieldType.string, values: series.map((s) => s.metric[name] ?? '') })),
+      { name: 'Value', type: FieldType.number, values: series.map((s) => number(s.value?.[1] ?? 'NaN')) },
+    ],
+  });
+}
+
+function number(text: string): number {
+  return text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text);
+}
+
+/** Gives fields the panel's unit, thresholds, colours and links. */
+export function withConfig(data: DataFrame[], fieldConfig: FieldConfigSource, theme: GrafanaTheme2, replace: (s: string) => string): DataFrame[] {
+  return applyFieldOverrides({
+    data,
+    fieldConfig: { defaults: fieldConfig?.defaults ?? {}, overrides: fieldConfig?.overrides ?? [] },
+    replaceVariables: (text) => replace(text ?? ''),
+    theme,
+    timeZone: 'browser',
+  }).map((frame) => ({
+    ...frame,
+    fields: frame.fields.map((f): Field => ({ ...f, config: { ...f.config, custom: { ...f.config.custom, ...(fieldConfig?.defaults?.custom ?? {}) } } })),
+  }));
+}
+
+/** The last value that is a number. */
+export function last(field: Field): number | null {
+  for (let i = field.values.length - 1; i >= 0; i--) {
+    const v = field.values[i];
+    if (v !== null && v !== undefined && !Number.isNaN(v)) {
+      return v;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,115 @@
+import { getDisplayProcessor, VizOrientation, type DataFrame, type Field, type GrafanaTheme2 } from '@grafana/data';
+import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode, Table } from '@grafana/ui';
+import { last } from '../frames';
+
+interface Props {
+  panel: any;
+  frames: DataFrame[];
+  width: number;
+  height: number;
+  theme: GrafanaTheme2;
+}
+
+const values = (frames: DataFrame[]) =>
+  frames.flatMap((frame) => frame.fields.filter((f) => f.type === 'number').map((field) => ({ frame, field })));
+
+const nameOf = (field: Field) => field.state?.displayName ?? field.config.displayNameFromDS ?? field.name;
+
+/** The present value of each series, with its course behind it. */
+export function Stat({ panel, frames, width, height, theme }: Props) {
+  const all = values(frames);
+  if (all.length === 0) {
+    return null;
+  }
+  // As many columns as keep the tiles about twice as wide as high.
+  const columns = Math.min(all.length, Math.max(1, Math.round(Math.sqrt((all.length * width) / height / 1.6))));
+  const rows = Math.ceil(all.length / columns);
+  const w = Math.floor(width / columns) - 4, h = Math.floor(height / rows) - 4;
+  const options = panel.options ?? {};
+  return (
+    <div className="tiles" style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
+      {all.map(({ field, frame }, i) => {
+        const display = (field.display ?? getDisplayProcessor({ field, theme }))(last(field));
+        const time = frame.fields.find((f) => f.type === 'time');
+        return (
+          <BigValue
+            key={i} theme={theme} width={w} height={h}
+            value={{ ...display, title: all.length > 1 || options.textMode === BigValueTextMode.ValueAndName ? nameOf(field) : '' }}
+            sparkline={options.graphMode === BigValueGraphMode.Area && field.values.length > 2
+              ? ({ y: field, x: time } as any) : undefined}
+            graphMode={options.graphMode ?? BigValueGraphMode.None}
+            colorMode={options.colorMode ?? BigValueColorMode.Value}
+            justifyMode={options.justifyMode ?? BigValueJustifyMode.Auto}
+            textMode={options.textMode ?? BigValueTextMode.Auto}
+          />
+        );
+      })}
+    </div>
+  );
+}
+
+/** The present value of each series as a bar on a scale. */
+export function Bars({ panel, frames, width, height, theme }: Props) {
+  const all = values(frames);
+  const h = Math.min(60, Math.floor(height / Math.max(1, all.length)) - 6);
+  return (
+    <div className="bars">
+      {all.map(({ field }, i) => {
+        const process = field.display ?? getDisplayProcessor({ field, theme });
+        return (
+          <BarGauge
+            key={i} theme={theme} width={width} height={h} field={field.config} display={process}
+            value={{ ...process(last(field)), title: nameOf(field) }}
+            orientation={VizOrientation.Horizontal} displayMode={panel.options?.displayMode ?? 'basic'} showUnfilled
+          />
+        );
+      })}
+    </div>
+  );
+}
+
+/** One value each on a dial. */
+export function Dial({ frames, width, height, theme }: Props) {
+  const all = values(frames);
+  const size = Math.min(width / Math.max(1, all.length), height) - 8;
+  return (
+    <div className="dials">
+      {all.map(({ field }, i) => {
+        const v = last(field);
+        const display = (field.display ?? getDisplayProcessor({ field, theme }))(v);
+        const min = field.config.min ?? 0, max = field.config.max ?? 100;
+        const share = v === null ? 0 : Math.min(1, Math.max(0, (v - min) / (max - min || 1)));
+        const point = (s: number, r: number) => {
+          const angle = Math.PI * (1.25 - 1.5 * s);
+          return `${50 + r * Math.cos(angle)} ${50 - r * Math.sin(angle)}`;
+        };
+        const arc = (to: number) => `M ${point(0, 40)} A 40 40 0 ${to > 2 / 3 ? 1 : 0} 1 ${point(to, 40)}`;
+        const text = `${display.prefix ?? ''}${display.text}${display.suffix ?? ''}`;
+        return (
+          <svg key={i} viewBox="0 0 100 92" width={size} height={size * 0.92} role="img" aria-label={`${nameOf(field)}: ${text}`}>
+            <path d={arc(0.9999)} fill="none" stroke={theme.colors.background.secondary} strokeWidth={11} />
+            <path d={arc(Math.max(0.0001, share))} fill="none" stroke={display.color} strokeWidth={11} />
+            <text x="50" y="55" textAnchor="middle" fontSize="15" fontWeight="600" fill={display.color}>{text}</text>
+            <text x="50" y="85" textAnchor="middle" fontSize="8" fill={theme.colors.text.secondary}>{nameOf(field)}</text>
+          </svg>
+        );
+      })}
+    </div>
+  );
+}
+
+/** Rows and columns. */
+export function Rows({ panel, frames, width, height }: Props) {
+  const hidden = new Set<string>();
+  for (const t of panel.transformations ?? []) {
+    if (t.id === 'organize') {
+      Object.entries(t.options?.excludeByName ?? {}).forEach(([name, out]) => out && hidden.add(name));
+    }
+  }
+  const frame = frames[0];
+  if (!frame) {
+    return null;
+  }
+  const shown = { ...frame, fields: frame.fields.filter((f) => !hidden.has(f.name)) };
+  return <Table data={shown as any} width={width} height={height} />;
+}

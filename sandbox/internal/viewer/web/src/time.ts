@@ -1,0 +1,40 @@
+import { dateMath, dateTime, rangeUtil, type RawTimeRange, type TimeRange } from '@grafana/data';
+
+/** The range of an address: ?from=now-1h&to=now, in Grafana's words or milliseconds. */
+export function rangeOf(params: URLSearchParams, fallback: RawTimeRange = { from: 'now-1h', to: 'now' }): TimeRange {
+  const raw = { from: words(params.get('from')) ?? String(fallback.from), to: words(params.get('to')) ?? String(fallback.to) };
+  return resolve(raw);
+}
+
+function words(text: string | null): string | undefined {
+  if (!text) {
+    return undefined;
+  }
+  return /^\d+$/.test(text) ? new Date(Number(text)).toISOString() : text;
+}
+
+/** Gives "now" its present meaning. */
+export function resolve(raw: RawTimeRange): TimeRange {
+  const from = dateMath.toDateTime(raw.from, { roundUp: false });
+  const to = dateMath.toDateTime(raw.to, { roundUp: true });
+  if (!from?.isValid() || !to?.isValid() || !from.isBefore(to)) {
+    const now = dateTime();
+    return { from: dateTime(now.valueOf() - 3_600_000), to: now, raw: { from: 'now-1h', to: 'now' } };
+  }
+  return { from, to, raw };
+}
+
+/** How an address says a range. */
+export function rangeParams(range: TimeRange): { from: string; to: string } {
+  const say = (v: RawTimeRange['from']) => (typeof v === 'string' ? v : String(v.valueOf()));
+  return { from: say(range.raw.from), to: say(range.raw.to) };
+}
+
+/** A panel's step in seconds: as many points as it has pixels, but no more than there are scrapes. */
+export function stepOf(range: TimeRange, width: number, scrape = 15): number {
+  const ms = rangeUtil.roundInterval((range.to.valueOf() - range.from.valueOf()) / Math.max(100, width / 2));
+  return Math.max(scrape, Math.ceil(ms / 1000));
+}
+
+/** Grafana's rule for $__rate_interval: four scrapes, and at least the step and one. */
+export const rateInterval = (step: number, scrape = 15) => Math.max(step + scrape, 4 * scrape);
