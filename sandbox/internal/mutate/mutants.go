@@ -22,7 +22,7 @@ import (
 type Mutant struct {
 	File string `json:"file"`
 	Line int    `json:"line"`
-	// Rule is the alert's name or the recorded metric's.
+	// Rule is the alert's name, or the recorded metric's with the labels that the rule sets.
 	Rule string `json:"rule"`
 	// Mutation says what was changed: "expr: > 10 → >= 10". It is unique within the rule.
 	Mutation string `json:"mutation"`
@@ -41,7 +41,7 @@ func Mutants(rf *unittest.RuleFile) []Mutant {
 			id := unittest.RuleID{File: rf.Path, Group: g, Rule: r}
 			seen := map[string]int{}
 			for _, m := range ruleMutants(rf, id, rule) {
-				m.id, m.File, m.Rule = id, rf.Path, rule.Alert+rule.Record
+				m.id, m.File, m.Rule = id, rf.Path, unittest.RuleName(rule)
 				seen[m.Mutation]++
 				if n := seen[m.Mutation]; n > 1 {
 					m.Mutation += fmt.Sprintf(" (%d)", n)

@@ -75,9 +75,9 @@ func (o Options) coverage(files []*judged, ruleFiles []string, cache *unittest.R
 					known.ids = append(known.ids, id) // the same file under another name
 					continue
 				}
-				it := &Item{Kind: "record", Name: rule.Record, Group: group.Name, File: place.File, Line: rf.Line(id, "expr"), Covered: map[string]string{}, Missing: []string{Value}}
+				it := &Item{Kind: "record", Name: unittest.RuleName(rule), Group: group.Name, File: place.File, Line: rf.Line(id, "expr"), Covered: map[string]string{}, Missing: []string{Value}}
 				if rule.Alert != "" {
-					it.Kind, it.Name, it.Line = "alert", rule.Alert, rf.Line(id, "alert")
+					it.Kind, it.Name, it.Line = "alert", unittest.RuleName(rule), rf.Line(id, "alert")
 					it.Missing = []string{Silent, Firing, Resolved}
 					if rule.For > 0 {
 						it.Missing = slices.Insert(it.Missing, 1, Pending)

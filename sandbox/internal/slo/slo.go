@@ -142,9 +142,17 @@ func ratioName(window string) string { return "slo:sli_error:ratio_rate" + windo
 func (w *writer) objective(s stack.SLO) error {
 	w.group("slo-" + s.Name)
 	labels := []string{"slo", s.Name, "layer", s.Layer}
-	for _, d := range windows() {
+	for i, d := range windows() {
 		window := model.Duration(d).String()
-		if err := w.record(ratioName(window), s.SLI.ErrorRatio(window), labels...); err != nil {
+		expr, labels := s.SLI.ErrorRatio(window), labels
+		if s.SLI.Raw != nil && i > 0 {
+			// Each moment counts the same, so the mean of short times is the share of the long one. Asked over days, a
+			// query with a subquery of its own would take more samples than Prometheus' tests load.
+			// It keeps the labels.
+			labels = nil
+			expr = "avg_over_time(" + ratioName(model.Duration(windows()[0]).String()) + `{slo="` + s.Name + `"}[` + window + "])"
+		}
+		if err := w.record(ratioName(window), expr, labels...); err != nil {
 			return fmt.Errorf("slo %q: %w", s.Name, err)
 		}
 	}

@@ -48,22 +48,20 @@ type SLI struct {
 }
 
 // ErrorRatio is the PromQL expression of the share of bad events over a window such as "5m". While there are no events
-// it has no value; while there was never a bad one, and so no series of them, it is 0.
+// it has no value.
 func (s SLI) ErrorRatio(window string) string {
 	query := ""
 	switch {
 	case s.Raw != nil:
 		query = s.Raw.ErrorRatioQuery
 	case s.Events != nil:
-		query = "(\n" + indent(s.Events.ErrorQuery) + "\n    or\n  vector(0)\n)\n  /\n(\n" + indent(s.Events.TotalQuery) + "\n    > 0\n)"
+		query = "(\n" + indent(s.Events.ErrorQuery) + "\n)\n  /\n(\n" + indent(s.Events.TotalQuery) + "\n    > 0\n)"
 	}
 	return windowPlaceholder.ReplaceAllString(query, window)
 }
 
-// indent puts an expression in parentheses, two columns to the right.
-func indent(expr string) string {
-	return "  (" + strings.ReplaceAll(expr, "\n", "\n   ") + ")"
-}
+// indent puts an expression two columns to the right.
+func indent(expr string) string { return "  " + strings.ReplaceAll(expr, "\n", "\n  ") }
 
 // Query is a named PromQL expression.
 type Query struct {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"gopkg.in/yaml.v3"
@@ -102,4 +103,13 @@ func (f *RuleFile) Line(id RuleID, key string) int {
 // Node is the YAML of a rule's key; an empty node where it has none.
 func (f *RuleFile) Node(id RuleID, key string) *yaml.Node {
 	return child(f.Nodes[id.Group][id.Rule], key)
+}
+
+// RuleName is an alert's name, or a recorded metric with the labels that its rule sets: several rules may record one
+// metric.
+func RuleName(rule rulefmt.Rule) string {
+	if rule.Alert != "" || len(rule.Labels) == 0 {
+		return rule.Alert + rule.Record
+	}
+	return rule.Record + labels.FromMap(rule.Labels).String()
 }
