@@ -1,6 +1,8 @@
 package logstash
 
 import (
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,4 +37,24 @@ func settingsDir(t *testing.T, outputOption string) string {
 		writeFile(t, filepath.Join(dir, name), text)
 	}
 	return dir
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// startPipeline runs a pipeline file by itself.
+func startPipeline(t *testing.T, data, text string) *runner {
+	t.Helper()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "logstash.yml"), "pipeline.workers: 1\npipeline.batch.delay: 5\n")
+	writeFile(t, filepath.Join(dir, "pipelines.yml"), "- pipeline.id: main\n  path.config: pipeline\n")
+	writeFile(t, filepath.Join(dir, "pipeline", "main.conf"), text)
+	return startRunner(t, dir, data, nil)
 }

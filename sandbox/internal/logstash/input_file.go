@@ -161,7 +161,7 @@ func (in *fileInput) run(ctx context.Context, q *queue) error {
 		}
 		if in.read {
 			in.complete(files)
-			if in.exitAfterRead && !slices.ContainsFunc(mapValues(files), func(w *watched) bool { return !w.done }) {
+			if in.exitAfterRead && !slices.ContainsFunc(mapValues(files), func(w *watched) bool { return !w.done || w.file != nil }) {
 				return nil
 			}
 		}

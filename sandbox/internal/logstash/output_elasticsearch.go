@@ -80,10 +80,11 @@ func newElasticsearch(b *build) (output, error) {
 // indexManagement checks the options of templates and life cycles: both are put into the cluster by whoever owns it,
 // so an output that would do so itself is refused.
 func (b *build) indexManagement() {
-	if b.boolean("manage_template", true) {
+	b.required("manage_template", "ilm_enabled")
+	if b.boolean("manage_template", false) {
 		b.fail("manage_template", "set it to false: this runner installs no index template")
 	}
-	if b.oneOf("ilm_enabled", "auto", "true", "false", "auto") != "false" {
+	if b.oneOf("ilm_enabled", "false", "true", "false", "auto") != "false" {
 		b.fail("ilm_enabled", "set it to false: the index template carries the policy")
 	}
 	b.ignore("template", "template_name", "template_overwrite", "template_api", "ilm_rollover_alias", "ilm_pattern", "ilm_policy")

@@ -153,6 +153,11 @@ func (o operand) get(e *event.Event) any {
 func (b *builder) operand(r ast.Rvalue, pos Pos) (operand, error) {
 	switch x := r.(type) {
 	case ast.Selector:
+		// Logstash's grammar takes a list of one text for a field called "text", quotes included, and the condition is
+		// silently false (elastic/logstash#9932).
+		if text := x.String(); strings.HasPrefix(text, `["`) || strings.HasPrefix(text, `['`) {
+			return operand{}, pos.Errorf("Logstash reads %s as a field's name, not as a list: use == or give the list a second element", text)
+		}
 		ref, err := event.ParseRef(x.String())
 		if err != nil {
 			return operand{}, pos.Errorf("%v", err)
