@@ -72,6 +72,8 @@ func kindOf(name string) string {
 		return "text/javascript; charset=utf-8"
 	case ".css":
 		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
 	}
 	return mime.TypeByExtension(path.Ext(name))
 }
@@ -86,7 +88,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ok && path.Ext(name) != "":
 		http.NotFound(w, r)
 		return
-	default:
+	case !ok || name == "index.html":
 		f = p.files["index.html"]
 		w.Header().Set("Cache-Control", "no-store")
 	}

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
@@ -14,8 +15,29 @@ function leaveOut(...names: RegExp[]): Plugin {
   };
 }
 
+/** The icons that Grafana's components on our pages fetch by name. */
+function icons(...names: string[]): Plugin {
+  return {
+    name: 'icons',
+    generateBundle() {
+      for (const name of names) {
+        const file = `unicons/${name}.svg`;
+        const source = readFileSync(new URL(`node_modules/@grafana/ui/dist/public/img/icons/${file}`, import.meta.url));
+        this.emitFile({ type: 'asset', fileName: `public/build/img/icons/${file}`, source });
+      }
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [leaveOut(/ReactMonacoEditor(\.mjs)?$/, /OpenLayersProvider(\.mjs)?$/), react()],
+  plugins: [
+    icons(
+      'angle-down', 'angle-left', 'angle-right', 'angle-up', 'arrow-down', 'arrow-up', 'calendar-alt', 'check', 'clock-nine', 'copy',
+      'exclamation-triangle', 'external-link-alt', 'filter', 'info-circle', 'search', 'search-minus', 'sync', 'times'
+    ),
+    leaveOut(/ReactMonacoEditor(\.mjs)?$/, /OpenLayersProvider(\.mjs)?$/),
+    react(),
+  ],
   // Grafana's packages read process.env.NODE_ENV and global in places.
   define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
   build: { outDir: '../dist', emptyOutDir: true, chunkSizeWarningLimit: 4000, assetsInlineLimit: 0 },

@@ -1,12 +1,7 @@
 import {
-  applyFieldOverrides, createTheme, FieldType, standardEditorsRegistry, standardFieldConfigEditorRegistry, toDataFrame,
-  type DataFrame, type Field, type FieldConfigSource, type GrafanaTheme2, type Labels,
+  applyFieldOverrides, FieldType, toDataFrame, type DataFrame, type Field, type FieldConfigSource, type GrafanaTheme2, type Labels,
 } from '@grafana/data';
 import type { PromSeries } from './api';
-
-void standardEditorsRegistry;
-void standardFieldConfigEditorRegistry;
-void createTheme;
 
 /** A series' name: the legend format with its labels filled in, else the series as Prometheus writes it. */
 export function legend(pattern: string | undefined, metric: Labels): string {
@@ -60,9 +55,15 @@ function number(text: string): number {
 
 /** Gives fields the panel's unit, thresholds, colours and links. */
 export function withConfig(data: DataFrame[], fieldConfig: FieldConfigSource, theme: GrafanaTheme2, replace: (s: string) => string): DataFrame[] {
+  const defaults = { ...fieldConfig?.defaults };
+  if (defaults.thresholds) {
+    // JSON has no -Infinity: the first step is saved with null.
+    const steps = defaults.thresholds.steps.map((step, i) => (i === 0 ? { ...step, value: -Infinity } : step));
+    defaults.thresholds = { ...defaults.thresholds, steps };
+  }
   return applyFieldOverrides({
     data,
-    fieldConfig: { defaults: fieldConfig?.defaults ?? {}, overrides: fieldConfig?.overrides ?? [] },
+    fieldConfig: { defaults, overrides: fieldConfig?.overrides ?? [] },
     replaceVariables: (text) => replace(text ?? ''),
     theme,
     timeZone: 'browser',

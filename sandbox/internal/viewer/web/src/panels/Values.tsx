@@ -34,13 +34,14 @@ export function Stat({ panel, frames, width, height, theme }: Props) {
         return (
           <BigValue
             key={i} theme={theme} width={w} height={h}
-            value={{ ...display, title: all.length > 1 || options.textMode === BigValueTextMode.ValueAndName ? nameOf(field) : '' }}
+            value={{ ...display, title: nameOf(field) }}
             sparkline={options.graphMode === BigValueGraphMode.Area && field.values.length > 2
               ? ({ y: field, x: time } as any) : undefined}
             graphMode={options.graphMode ?? BigValueGraphMode.None}
             colorMode={options.colorMode ?? BigValueColorMode.Value}
             justifyMode={options.justifyMode ?? BigValueJustifyMode.Auto}
-            textMode={options.textMode ?? BigValueTextMode.Auto}
+            textMode={!options.textMode || options.textMode === BigValueTextMode.Auto
+              ? all.length > 1 ? BigValueTextMode.ValueAndName : BigValueTextMode.Value : options.textMode}
           />
         );
       })}
