@@ -52,7 +52,7 @@ func (w *World) Events(n int) []Event {
 	total := 0.0
 	for _, h := range w.hosts {
 		if h.pod != nil && isCollector(h.service) && !w.absent(h) {
-			weight := collectorShare(h.service) / w.running(h.service)
+			weight := h.fleet.share / max(1, h.fleet.running)
 			pods, weights = append(pods, h), append(weights, weight)
 			total += weight
 		}
@@ -95,11 +95,11 @@ func (w *World) event(r *rand.Rand, collector *host) Event {
 	e.Tracking += fmt.Sprintf("%09d", r.IntN(1e9))
 
 	spread := func(median, sigma float64) time.Duration {
-		return time.Duration(median * math.Exp(sigma*r.NormFloat64()) * w.load.of("pipeline") * float64(time.Second))
+		return time.Duration(median * math.Exp(sigma*r.NormFloat64()) * w.load.of(pipeline) * float64(time.Second))
 	}
 	transformation, store := 0.008, 0.018
 	if w.faults.on("slow-transformation", "flink") {
-		transformation = 9
+		transformation = slowTransformation
 	}
 	if w.faults.on("slow-writes", "storage-router") {
 		store *= slowWrites

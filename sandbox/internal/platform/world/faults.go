@@ -32,6 +32,8 @@ func collectorNames() []string {
 	return []string{"inventory-collector", "shipping-collector", "supplier-collector"}
 }
 
+func isCollector(service string) bool { return strings.HasSuffix(service, "-collector") }
+
 func podServices() []string {
 	return append(collectorNames(), "query-api", "storage-router")
 }
@@ -115,7 +117,7 @@ func (w *World) Set(name, service string, until time.Time) error {
 		return err
 	}
 	w.faults.active[Active{Name: name, Service: service}] = until
-	w.podsVersion++
+	w.comeAndGo()
 	return nil
 }
 
@@ -131,7 +133,7 @@ func (w *World) Clear(name, service string) error {
 			delete(w.faults.active, a)
 		}
 	}
-	w.podsVersion++
+	w.comeAndGo()
 	return nil
 }
 
@@ -159,10 +161,14 @@ func (w *World) Broken(name, service string) bool {
 
 // expire ends the faults whose time has come.
 func (w *World) expire() {
+	ended := false
 	for a, until := range w.faults.active {
 		if !until.IsZero() && !w.now.Before(until) {
 			delete(w.faults.active, a)
-			w.podsVersion++
+			ended = true
 		}
+	}
+	if ended {
+		w.comeAndGo()
 	}
 }

@@ -13,25 +13,61 @@ const (
 	lastBroker = "kafka-2.kafka"
 )
 
-// deployment is a service that runs as pods.
-type deployment struct {
+// startup is how long a new pod takes until it is ready, and sees to its metrics all the while.
+const startup = 12 * time.Second
+
+// host is something that exposes series.
+type host struct {
+	name, address, service string
+	// replica tells the hosts of a service apart.
+	replica int
+	phase   phase
+	program program
+	series  []*Series // in the order of their names
+	gone    bool      // a fault has taken it away
+
+	// Of pods alone.
+	pod   *Pod
+	fleet *fleet
+	warm  bool // has been up for its startup time
+}
+
+// fleet is a service that runs as pods.
+type fleet struct {
 	name     string
 	replicas int
 	// subnet is the third number of the pods' addresses, 10.244.subnet.N.
 	subnet int
+	// share is a collector's part of the events.
+	share float64
+
+	// running are its pods of the moment.
+	running float64
 }
 
-func deployments() []deployment {
-	return []deployment{
-		{"shipping-collector", 3, 1}, {"inventory-collector", 2, 2}, {"supplier-collector", 2, 3},
-		{"storage-router", 2, 4}, {"query-api", 2, 5},
+func fleets() []*fleet {
+	return []*fleet{
+		{name: "shipping-collector", replicas: 3, subnet: 1, share: 0.5},
+		{name: "inventory-collector", replicas: 2, subnet: 2, share: 0.3},
+		{name: "supplier-collector", replicas: 2, subnet: 3, share: 0.2},
+		{name: "storage-router", replicas: 2, subnet: 4},
+		{name: "query-api", replicas: 2, subnet: 5},
 	}
 }
 
+func (w *World) fleet(name string) *fleet {
+	for _, f := range w.fleets {
+		if f.name == name {
+			return f
+		}
+	}
+	panic("the world has no fleet " + name)
+}
+
 // fixed are the hosts that are no pods.
-func fixed() []host {
-	return []host{
-		{name: "flink-jobmanager", address: "flink-jobmanager:9249", service: "flink"},
+func fixed() []*host {
+	return []*host{
+		{name: jobManagerName, address: "flink-jobmanager:9249", service: "flink"},
 		{name: "flink-taskmanager-0", address: "flink-taskmanager-0:9249", service: "flink", replica: 0},
 		{name: "flink-taskmanager-1", address: "flink-taskmanager-1:9249", service: "flink", replica: 1},
 		{name: "flink-taskmanager-2", address: "flink-taskmanager-2:9249", service: "flink", replica: 2},
@@ -44,33 +80,28 @@ func fixed() []host {
 	}
 }
 
-// churn is how long a pod lives at the least before the next one of its service is replaced: a rolling restart every
-// few hours, as deployments make them.
-const churn = 3 * time.Hour
-
 // build makes the first hosts and every series that they start with.
 func (w *World) build() error {
-	for _, h := range fixed() {
-		w.join(&h)
-	}
-	for _, d := range deployments() {
-		for i := range d.replicas {
-			w.join(w.newPod(d, i, w.now.Add(-time.Hour*time.Duration(30+i))))
-		}
+	w.fleets = fleets()
+	for _, f := range w.fleets {
+		f.running = float64(f.replicas)
 	}
 	w.load.init(w)
-	w.flow.free = map[string]float64{}
-	for _, b := range backends() {
-		w.flow.free[b.name] = b.size * (1 - b.used)
+	for i, b := range w.backends {
+		w.flow.disks[i] = b.size * (1 - b.used)
 	}
-	w.flow.nextCheckpt = checkpointEvery
-	w.flow.uptime = 40 * 3600
-	w.flow.completed = w.flow.uptime / checkpointEvery
-	w.flow.checkpointMs, w.flow.checkpointLen = 2600, 280e6
-	// A program exposes its series from its start, at zero.
-	for _, h := range w.hosts {
-		w.declare(h)
+	w.flow.job.init()
+	for _, h := range fixed() {
+		w.join(h)
 	}
+	for _, f := range w.fleets {
+		for i := range f.replicas {
+			pod := w.newPod(f, i, w.now.Add(-time.Hour*time.Duration(30+i)))
+			pod.warm = true
+			w.join(pod)
+		}
+	}
+	w.rolling.next = w.now.Add(w.calm())
 	return w.undeclared()
 }
 
@@ -104,7 +135,7 @@ func (h *host) exposer() string {
 // Exposer is the name in the catalogue's exposed_by that a host goes by.
 func (h Host) Exposer() string { return (&host{name: h.Name, service: h.Service}).exposer() }
 
-func (w *World) newPod(d deployment, replica int, started time.Time) *host {
+func (w *World) newPod(f *fleet, replica int, started time.Time) *host {
 	const letters = "bcdfghjklmnpqrstvwxz2456789" // as Kubernetes makes names
 	random := func(n int) string {
 		b := make([]byte, n)
@@ -115,57 +146,33 @@ func (w *World) newPod(d deployment, replica int, started time.Time) *host {
 	}
 	var ip string
 	for taken := true; taken; {
-		ip = fmt.Sprintf("10.244.%d.%d", d.subnet, 4+w.rand.IntN(250))
+		ip = fmt.Sprintf("10.244.%d.%d", f.subnet, 4+w.rand.IntN(250))
 		taken = slices.ContainsFunc(w.hosts, func(h *host) bool { return h.pod != nil && h.pod.IP == ip })
 	}
-	name := fmt.Sprintf("%s-%s-%s", d.name, random(9), random(5))
+	name := fmt.Sprintf("%s-%s-%s", f.name, random(9), random(5))
 	return &host{
-		name: name, address: fmt.Sprintf("%s:%d", ip, podPort), service: d.name, replica: replica,
-		pod: &Pod{Name: name, App: d.name, IP: ip, Node: fmt.Sprintf("worker-%d", 1+(d.subnet+replica)%3), Started: started},
+		name: name, address: fmt.Sprintf("%s:%d", ip, podPort), service: f.name, replica: replica, fleet: f,
+		pod: &Pod{Name: name, App: f.name, IP: ip, Node: fmt.Sprintf("worker-%d", 1+(f.subnet+replica)%3), Started: started},
 	}
 }
 
-// join adds a host at its place.
+func (w *World) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(w.hosts, name, func(h *host, name string) int { return strings.Compare(h.name, name) })
+}
+
+// join adds a host at its place and starts its program.
 func (w *World) join(h *host) {
-	h.byKey = map[string]*Series{}
-	at, _ := slices.BinarySearchFunc(w.hosts, h.name, func(o *host, name string) int { return strings.Compare(o.name, name) })
+	at, _ := w.find(h.name)
 	w.hosts = slices.Insert(w.hosts, at, h)
-	w.byName[h.name] = h
 	w.podsVersion++
+	w.start(h)
 }
 
-// roll replaces the pod that has lived longest of all, once it is old enough.
-func (w *World) roll() {
-	var oldest *host
-	newest := w.cfg.Start
-	for _, h := range w.hosts {
-		if h.pod == nil {
-			continue
-		}
-		if oldest == nil || h.pod.Started.Before(oldest.pod.Started) {
-			oldest = h
-		}
-		if h.pod.Started.After(newest) {
-			newest = h.pod.Started
-		}
+// replace puts a new pod in the place of an old one, which stops in good order if it is still there.
+func (w *World) replace(old *host) {
+	if c, ok := old.program.(*collector); ok && !old.gone {
+		c.stop(w)
 	}
-	if oldest == nil || w.now.Sub(newest) < churn {
-		return
-	}
-	for _, d := range deployments() {
-		if d.name == oldest.service {
-			w.hosts = slices.DeleteFunc(w.hosts, func(h *host) bool { return h == oldest })
-			delete(w.byName, oldest.name)
-			fresh := w.newPod(d, oldest.replica, w.now)
-			w.join(fresh)
-			w.declare(fresh)
-		}
-	}
-}
-
-// PodsVersion changes whenever the pods or their state may have changed.
-func (w *World) PodsVersion() uint64 {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	return w.podsVersion
+	w.hosts = slices.DeleteFunc(w.hosts, func(h *host) bool { return h == old })
+	w.join(w.newPod(old.fleet, old.replica, w.now))
 }

@@ -9,56 +9,58 @@ import (
 const (
 	meanRate = 12_500.0 // events/s over a day
 	daily    = 0.12     // the busiest hour's share above the mean, the quietest's below
-	// partitions of the topic events.
-	partitions = 6
 	// capacity is what each of the three task managers can process, events/s.
 	capacity = 7_000.0
 )
 
-// collectorShare is each collector's part of the events.
-func collectorShare(service string) float64 {
-	switch service {
-	case "shipping-collector":
-		return 0.5
-	case "inventory-collector":
-		return 0.3
-	}
-	return 0.2
-}
+// walk is a slow random walk around 1, of something that is never quite the same.
+type walk int
 
-// load is what the world asks of the platform, and the slow wandering of everything that is never quite the same.
+const (
+	events walk = iota
+	failing
+	partners
+	pipeline
+	storing
+	asking
+	caching
+	computing
+	remembering
+	walks // how many there are
+)
+
+// load is what the world asks of the platform.
 type load struct {
-	// rate is events/s.
-	rate float64
-	// drift are slow random walks around 1, by name.
-	drift map[string]*float64
-	names []string
+	// rate is events/s; share is its part of the mean.
+	rate, share float64
+	walks       [walks]float64
 }
 
 func (l *load) init(w *World) {
-	l.drift = map[string]*float64{}
-	for _, name := range []string{"rate", "errors", "api", "pipeline", "storage", "queries", "cache", "cpu", "memory"} {
-		l.drift[name] = new(1.0)
-		l.names = append(l.names, name)
+	for i := range l.walks {
+		l.walks[i] = 1
 	}
-	l.step(w)
+	l.step(w, 0)
 }
 
-// step moves the load on by a tick: a curve over the day, its peak in the afternoon, and a walk that always returns.
-func (l *load) step(w *World) {
-	// The walk forgets half of where it is in ten minutes.
-	keep := math.Exp2(-w.dt / 600)
-	for _, name := range l.names {
-		v := l.drift[name]
-		*v = 1 + (*v-1)*keep + w.rand.NormFloat64()*0.015*math.Sqrt(1-keep*keep)
+// step moves the load on by dt seconds: a curve over the day, its peak in the afternoon, and a walk that always returns.
+func (l *load) step(w *World, dt float64) {
+	// The walk forgets half of where it is in ten minutes, and strays by 1.5 %.
+	keep := math.Exp2(-dt / 600)
+	stray := 0.015 * math.Sqrt(1-keep*keep)
+	for i, v := range l.walks {
+		l.walks[i] = 1 + (v-1)*keep + w.rand.NormFloat64()*stray
 	}
-	midnight := w.now.UTC().Truncate(24 * time.Hour)
-	hour := w.now.Sub(midnight).Hours()
-	l.rate = meanRate * (1 + daily*math.Sin((hour-9)/24*2*math.Pi)) * l.of("rate")
+	hour := float64(w.now.UnixNano()%int64(24*time.Hour)) / float64(time.Hour) // UTC
+	l.rate = meanRate * (1 + daily*math.Sin((hour-9)/24*2*math.Pi)) * l.of(events)
+	l.share = l.rate / meanRate
 }
 
 // of is a walk's present value, about 1.
-func (l *load) of(name string) float64 { return *l.drift[name] }
+func (l *load) of(k walk) float64 { return l.walks[k] }
+
+// pace is a walk's present value in steps of 1 %, for the times of histograms.
+func (l *load) pace(k walk) float64 { return math.Round(l.walks[k]*100) / 100 }
 
 // jitter is 1 with a little noise that is new with every call.
 func (w *World) jitter(share float64) float64 { return 1 + share*(2*w.rand.Float64()-1) }

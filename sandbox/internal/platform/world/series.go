@@ -1,10 +1,10 @@
 package world
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"obsandbox/sandbox/internal/stack"
 )
@@ -21,9 +21,14 @@ type Series struct {
 	Count   float64
 	Sum     float64
 
-	// The last distribution and the share of it in each bucket: distributions change seldom, and erf is dear.
+	// hidden says that the host does not expose the series now.
+	hidden bool
+	// logs are the logarithms of the buckets' bounds. shares is the part of the last distribution that is in each
+	// bucket: distributions change seldom, and the error function is dear.
+	logs          []float64
 	median, sigma float64
 	shares        []float64
+	mean          float64
 }
 
 // add raises a counter.
@@ -41,42 +46,28 @@ func (s *Series) observe(n, median, sigma float64) {
 	}
 	if s.median != median || s.sigma != sigma {
 		s.median, s.sigma = median, sigma
-		for i, bound := range s.Metric.Buckets {
-			s.shares[i] = 0.5 * math.Erfc(-math.Log(bound/median)/(sigma*math.Sqrt2))
+		centre := math.Log(median)
+		for i, bound := range s.logs {
+			s.shares[i] = 0.5 * math.Erfc((centre-bound)/(sigma*math.Sqrt2))
 		}
+		s.mean = median * math.Exp(sigma*sigma/2)
 	}
 	for i, share := range s.shares {
 		s.Buckets[i] += n * share
 	}
 	s.Count += n
-	s.Sum += n * median * math.Exp(sigma*sigma/2)
+	s.Sum += n * s.mean
 }
 
-// host is something that exposes series.
-type host struct {
-	name, address, service string
-	pod                    *Pod
-	series                 []*Series
-	byKey                  map[string]*Series
-	// replica tells the pods of a service apart.
-	replica int
+// coarse rounds a time to steps of 5 %, so that distributions keep still for every breath of the load.
+func coarse(seconds float64) float64 {
+	const steps = 20
+	return math.Exp(math.Round(math.Log(seconds)*steps) / steps)
 }
 
-func key(metric string, labels []string) string {
-	k := metric
-	for _, l := range labels {
-		k += "\xff" + l
-	}
-	return k
-}
-
-// get is a host's series; it is made on first use. A metric or a number of labels that the catalogue does not have is a
-// fault of the model, which the tests of this package run into.
-func (w *World) get(h *host, metric string, labels ...string) *Series {
-	k := key(metric, labels)
-	if s, ok := h.byKey[k]; ok {
-		return s
-	}
+// bind makes a series of a host, at zero: a program exposes its series from its start. A metric or a number of labels
+// that the catalogue does not have is a fault of the model, which the tests of this package run into.
+func (w *World) bind(h *host, metric string, labels ...string) *Series {
 	m, ok := w.cat.Metric(metric)
 	if !ok || len(m.Labels) != len(labels) {
 		panic(fmt.Sprintf("the world exposes %s with %d labels, and the catalogue does not", metric, len(labels)))
@@ -84,11 +75,17 @@ func (w *World) get(h *host, metric string, labels ...string) *Series {
 	s := &Series{Metric: m, Labels: labels}
 	if m.Type == stack.Histogram {
 		s.Buckets, s.shares = make([]float64, len(m.Buckets)), make([]float64, len(m.Buckets))
+		s.logs = make([]float64, len(m.Buckets))
+		for i, bound := range m.Buckets {
+			s.logs[i] = math.Log(bound)
+		}
 	}
-	h.byKey[k] = s
-	at, _ := slices.BinarySearchFunc(h.series, k, func(o *Series, k string) int {
-		return strings.Compare(key(o.Metric.Name, o.Labels), k)
+	at, there := slices.BinarySearchFunc(h.series, s, func(a, b *Series) int {
+		return cmp.Or(cmp.Compare(a.Metric.Name, b.Metric.Name), slices.Compare(a.Labels, b.Labels))
 	})
+	if there {
+		panic(fmt.Sprintf("the world exposes %s%q of %s twice", metric, labels, h.name))
+	}
 	h.series = slices.Insert(h.series, at, s)
 	return s
 }

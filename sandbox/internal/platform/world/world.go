@@ -40,17 +40,18 @@ type Config struct {
 
 // World is the platform at one moment. All methods may be called from many goroutines.
 type World struct {
-	mu    sync.RWMutex
-	cfg   Config
-	cat   *stack.Catalogue
-	now   time.Time
-	ticks uint64
-	dt    float64 // seconds of a tick
-	rand  *rand.Rand
+	mu   sync.RWMutex
+	cfg  Config
+	cat  *stack.Catalogue
+	now  time.Time
+	dt   float64 // seconds of a tick
+	rand *rand.Rand
 
-	hosts  []*host // in the order of their names
-	byName map[string]*host
-	// pods changed is counted, so that whoever lists them can tell.
+	hosts    []*host // in the order of their names
+	fleets   []*fleet
+	backends [backendCount]backend
+	rolling  rollout
+	// podsVersion counts the changes of the pods, so that whoever lists them can tell.
 	podsVersion uint64
 
 	faults faultState
@@ -77,6 +78,8 @@ type Host struct {
 type Pod struct {
 	Name, App, IP, Node string
 	Started             time.Time
+	// Ready says that it has started up and that all its dependencies answer.
+	Ready bool
 }
 
 // Health says which dependencies of a service answer.
@@ -97,8 +100,8 @@ func New(cfg Config, cat *stack.Catalogue) (*World, error) {
 	cfg.Start = cfg.Start.Truncate(cfg.Tick)
 	w := &World{
 		cfg: cfg, cat: cat, now: cfg.Start, dt: cfg.Tick.Seconds(),
-		rand:   rand.New(rand.NewPCG(cfg.Seed, 0x6f62736e64626f78)),
-		byName: map[string]*host{},
+		rand:     rand.New(rand.NewPCG(cfg.Seed, 0x6f62736e64626f78)),
+		backends: backends(),
 	}
 	w.faults.init()
 	if err := w.build(); err != nil {
@@ -120,7 +123,6 @@ func (w *World) Advance(to time.Time) {
 	defer w.mu.Unlock()
 	for !w.now.Add(w.cfg.Tick).After(to) {
 		w.now = w.now.Add(w.cfg.Tick)
-		w.ticks++
 		w.step()
 	}
 }
@@ -155,6 +157,7 @@ func (w *World) describe(h *host) Host {
 	d := Host{Name: h.name, Address: h.address, Service: h.service, Hanging: w.faults.on("exporter-hanging", h.service)}
 	if h.pod != nil {
 		pod := *h.pod
+		pod.Ready = h.warm && w.health(h.service).Ready()
 		d.Pod = &pod
 	}
 	return d
@@ -162,8 +165,11 @@ func (w *World) describe(h *host) Host {
 
 // absent says whether a fault has taken a host away.
 func (w *World) absent(h *host) bool {
+	if len(w.faults.active) == 0 {
+		return false
+	}
 	return h.pod != nil && w.faults.on("pod-gone", h.service) ||
-		h.name == "flink-jobmanager" && w.faults.on("flink-jobmanager-gone", h.service) ||
+		h.name == jobManagerName && w.faults.on("flink-jobmanager-gone", h.service) ||
 		h.name == lastBroker && w.faults.on("kafka-broker-down", h.service)
 }
 
@@ -187,12 +193,14 @@ func (w *World) health(service string) Health {
 func (w *World) Read(name string, fn func(*Series)) bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	h, ok := w.byName[name]
-	if !ok || w.absent(h) {
+	i, ok := w.find(name)
+	if !ok || w.absent(w.hosts[i]) {
 		return false
 	}
-	for _, s := range h.series {
-		fn(s)
+	for _, s := range w.hosts[i].series {
+		if !s.hidden {
+			fn(s)
+		}
 	}
 	return true
 }
@@ -209,4 +217,11 @@ func (w *World) Services() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// PodsVersion changes whenever the pods or their state may have changed.
+func (w *World) PodsVersion() uint64 {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.podsVersion
 }

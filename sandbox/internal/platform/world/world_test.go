@@ -84,18 +84,20 @@ func TestSameSeedSameWorld(t *testing.T) {
 func TestCountersOnlyRise(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, 0)
-	last := map[string]float64{}
+	last := map[string]map[string]float64{} // host → series and value
 	check := func() {
+		now := map[string]map[string]float64{} // whoever was gone starts anew
 		for _, h := range w.Hosts() {
+			now[h.Name] = map[string]float64{}
 			w.Read(h.Name, func(s *Series) {
 				if s.Metric.Type == stack.Gauge && !s.Metric.Cumulative {
 					return
 				}
-				id := h.Name + s.Metric.Name + strings.Join(s.Labels, "|")
+				id := s.Metric.Name + strings.Join(s.Labels, "|")
 				for i, v := range append([]float64{s.Value, s.Count, s.Sum}, s.Buckets...) {
 					k := fmt.Sprint(id, i)
-					require.GreaterOrEqual(t, v, last[k], "%s of %s", s.Metric.Name, h.Name)
-					last[k] = v
+					require.GreaterOrEqual(t, v, last[h.Name][k], "%s of %s", s.Metric.Name, h.Name)
+					now[h.Name][k] = v
 				}
 				for i := 1; i < len(s.Buckets); i++ {
 					require.GreaterOrEqual(t, s.Buckets[i], s.Buckets[i-1], "buckets are cumulative")
@@ -105,11 +107,12 @@ func TestCountersOnlyRise(t *testing.T) {
 				}
 			})
 		}
+		last = now
 	}
 	faults := Faults()
-	for i := range 300 {
+	for i := range 10 * len(faults) {
 		if i%10 == 0 {
-			f := faults[(i/10)%len(faults)]
+			f := faults[i/10]
 			require.NoError(t, w.Set(f.Name, "", w.Now().Add(8*time.Second)))
 		}
 		w.Advance(w.Now().Add(time.Second))
@@ -164,7 +167,7 @@ func TestPodsComeAndGo(t *testing.T) {
 	}
 	first, version := names(), w.PodsVersion()
 	require.Len(t, first, 11)
-	w.Advance(start.Add(churn + time.Minute))
+	w.Advance(start.Add(7*time.Hour + 5*time.Minute))
 	second := names()
 	require.Len(t, second, 11, "a pod that goes is replaced")
 	gone := 0
@@ -173,7 +176,7 @@ func TestPodsComeAndGo(t *testing.T) {
 			gone++
 		}
 	}
-	assert.Equal(t, 1, gone)
+	assert.GreaterOrEqual(t, gone, 2, "all pods of at least one service")
 	assert.NotEqual(t, version, w.PodsVersion())
 }
 
