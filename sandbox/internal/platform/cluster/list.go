@@ -20,10 +20,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// listParameters are those of the API's ListOptions; shardSelector, alpha, is not supported.
+// listParameters are those of the API's ListOptions (shardSelector, alpha, is not supported), and timeout, which limits
+// how long an answer may take: client-go sends it beside timeoutSeconds, and no answer here takes long.
 var listParameters = []string{
 	"allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "pretty", "resourceVersion",
-	"resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch",
+	"resourceVersionMatch", "sendInitialEvents", "timeout", "timeoutSeconds", "watch",
 }
 
 // filter is what of the cluster a request looks at.
@@ -40,7 +41,7 @@ func (s *Server) collection(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var opts internalversion.ListOptions
-	if err := scheme.ParameterCodec.DecodeParameters(query, schema.GroupVersion{Version: "v1"}, &opts); err != nil {
+	if err := scheme.ParameterCodec.DecodeParameters(query, metav1.SchemeGroupVersion, &opts); err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
 	if errs := validation.ValidateListOptions(&opts, true); len(errs) > 0 {

@@ -51,7 +51,7 @@ func New(cfg Config, log *slog.Logger) *Server {
 		cfg.Now = time.Now
 	}
 	s := &Server{
-		store:    newStore(cfg.Now(), cmp.Or(cfg.History, 1000)),
+		store:    newStore(cfg.Now, cmp.Or(cfg.History, 1000)),
 		bookmark: cmp.Or(cfg.BookmarkEvery, time.Minute),
 		log:      log,
 		mux:      http.NewServeMux(),
@@ -142,7 +142,7 @@ func (s *Server) object(value any) func(http.ResponseWriter, *http.Request) erro
 }
 
 func (s *Server) one(w http.ResponseWriter, r *http.Request) error {
-	if err := known(r.URL.Query(), "resourceVersion", "pretty"); err != nil {
+	if err := known(r.URL.Query(), "resourceVersion", "pretty", "timeout"); err != nil {
 		return err
 	}
 	pod, ok := s.store.get(r.PathValue("namespace"), r.PathValue("name"))

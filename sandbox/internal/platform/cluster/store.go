@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 )
 
@@ -32,19 +33,21 @@ type store struct {
 	history   []change
 	forgotten uint64
 	keep      int
+	now       func() time.Time
 	// changed is closed and replaced whenever version rises.
 	changed chan struct{}
 }
 
 // newStore starts at a version made of the time: versions keep rising when the server is restarted, so that a client
 // which comes back with a version of the server's former life is told that it is too old.
-func newStore(now time.Time, keep int) *store {
-	version := uint64(now.UnixMilli())
+func newStore(now func() time.Time, keep int) *store {
+	version := uint64(now().UnixMilli())
 	return &store{
 		version:   version,
 		forgotten: version,
 		pods:      map[string]*corev1.Pod{},
 		keep:      keep,
+		now:       now,
 		changed:   make(chan struct{}),
 	}
 }
@@ -98,7 +101,7 @@ func (s *store) apply(k string, next *corev1.Pod) {
 		s.apply(k, next)
 	default:
 		next.ResourceVersion = old.ResourceVersion
-		keepTransitions(old, next)
+		s.transitions(old, next)
 		if equality.Semantic.DeepEqual(old, next) {
 			return
 		}
@@ -113,13 +116,19 @@ func (s *store) record(kind watch.EventType, object, before *corev1.Pod) {
 	s.history = append(s.history, change{version: s.version, kind: kind, object: object, before: before})
 }
 
-// keepTransitions leaves the time of a condition's last change as it was where the condition did not change.
-func keepTransitions(old, next *corev1.Pod) {
+// transitions gives a condition that changed the present time, and leaves the time of the others as it was.
+func (s *store) transitions(old, next *corev1.Pod) {
+	now := metav1.NewTime(s.now().UTC().Truncate(time.Second))
 	for i, c := range next.Status.Conditions {
 		j := slices.IndexFunc(old.Status.Conditions, func(o corev1.PodCondition) bool { return o.Type == c.Type })
-		if j >= 0 && old.Status.Conditions[j].Status == c.Status {
-			next.Status.Conditions[i].LastTransitionTime = old.Status.Conditions[j].LastTransitionTime
+		if j < 0 {
+			continue
 		}
+		at := now
+		if old.Status.Conditions[j].Status == c.Status {
+			at = old.Status.Conditions[j].LastTransitionTime
+		}
+		next.Status.Conditions[i].LastTransitionTime = at
 	}
 }
 

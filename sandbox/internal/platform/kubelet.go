@@ -1,0 +1,217 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"obsandbox/sandbox/internal/platform/cluster"
+	"obsandbox/sandbox/internal/platform/probes"
+	"obsandbox/sandbox/internal/platform/world"
+	"obsandbox/sandbox/internal/stack"
+)
+
+// podPort is where every service listens.
+const podPort = 8080
+
+// kubelet runs the readiness probes of the world's pods and keeps the Kubernetes API up to date.
+type kubelet struct {
+	world  *world.World
+	api    *cluster.Server
+	health *stack.Health
+	// network leads to the pods.
+	network http.RoundTripper
+	log     *slog.Logger
+
+	mu   sync.Mutex
+	pods map[string]*watched
+}
+
+// watched is a pod with its readiness probe; ready is nil where the service has none.
+type watched struct {
+	host world.Host
+	// ready is used under the kubelet's lock; busy says that an attempt is under way.
+	ready *probes.Worker
+	busy  bool
+}
+
+// PodState is what the platform shows of a pod.
+type PodState struct {
+	Name    string    `json:"name"`
+	Service string    `json:"service"`
+	IP      string    `json:"ip"`
+	Node    string    `json:"node"`
+	Started time.Time `json:"started"`
+	Ready   bool      `json:"ready"`
+	// Probe is what the readiness probe last found.
+	Probe string `json:"probe,omitempty"`
+}
+
+func newKubelet(w *world.World, api *cluster.Server, health *stack.Health, proxy string, log *slog.Logger) *kubelet {
+	return &kubelet{
+		world: w, api: api, health: health, log: log, pods: map[string]*watched{},
+		network: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: proxy})},
+	}
+}
+
+// probed says whether the services of the file and those that run as pods are the same.
+func probed(w *world.World, health *stack.Health, file string) error {
+	running := map[string]bool{}
+	for _, h := range w.Hosts() {
+		if h.Pod != nil {
+			running[h.Service] = true
+		}
+	}
+	var unknown []string
+	for _, name := range health.Names() {
+		if !running[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) > 0 {
+		return &stack.FileError{File: file, Msg: fmt.Sprintf("no pods of: %s (there are: %s)", strings.Join(unknown, ", "), strings.Join(sorted(running), ", "))}
+	}
+	return nil
+}
+
+func sorted(set map[string]bool) []string {
+	var names []string
+	for name := range set {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// run probes when it is time, until ctx ends.
+func (k *kubelet) run(ctx context.Context) {
+	var attempts sync.WaitGroup
+	defer attempts.Wait()
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	// Pods that ran before us were ready or not: look before anybody is told.
+	k.sync()
+	k.probe(ctx, &attempts)
+	attempts.Wait()
+	k.publish()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-clock.C:
+			k.sync()
+			k.probe(ctx, &attempts)
+			k.publish()
+		}
+	}
+}
+
+// sync takes on new pods and forgets those that are gone.
+func (k *kubelet) sync() {
+	hosts := k.world.Hosts()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	there := map[string]bool{}
+	for _, h := range hosts {
+		if h.Pod == nil {
+			continue
+		}
+		there[h.Name] = true
+		if _, ok := k.pods[h.Name]; ok {
+			continue
+		}
+		w := &watched{host: h}
+		if probe := k.health.Services[h.Service].Readiness; probe != nil {
+			w.ready = probes.NewWorker(probes.Readiness, *probe, h.Pod.Started)
+		}
+		k.pods[h.Name] = w
+	}
+	for name := range k.pods {
+		if !there[name] {
+			delete(k.pods, name)
+		}
+	}
+}
+
+// probe starts the attempts that are due.
+func (k *kubelet) probe(ctx context.Context, attempts *sync.WaitGroup) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.pods {
+		if w.ready == nil || w.busy || !w.ready.Due(time.Now()) {
+			continue
+		}
+		w.busy = true
+		probe := *k.health.Services[w.host.Service].Readiness
+		attempts.Go(func() {
+			found := probes.HTTP(ctx, k.network, probe, probes.Target{IP: w.host.Pod.IP, Ports: map[string]int32{"http": podPort}})
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			w.busy = false
+			if ctx.Err() != nil {
+				return // cut short: it says nothing of the pod
+			}
+			if first := w.ready.State().Attempts == 0; w.ready.Record(time.Now(), found) && !first {
+				k.log.Info("readiness changed", "pod", w.host.Name, "ready", w.ready.State().Up, "probe", found.Message)
+			}
+		})
+	}
+}
+
+// publish tells the Kubernetes API, which tells its watchers of what is new.
+func (k *kubelet) publish() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	pods := make([]cluster.Pod, 0, len(k.pods))
+	for _, w := range k.pods {
+		pods = append(pods, w.pod(k.health.Services[w.host.Service]))
+	}
+	k.api.SetPods(pods)
+}
+
+// up says whether a pod may get traffic: one without a readiness probe may at once.
+func (w *watched) up() bool { return w.ready == nil || w.ready.State().Up }
+
+func (w *watched) pod(health stack.Probes) cluster.Pod {
+	h := w.host
+	hash := strings.TrimPrefix(h.Name, h.Service+"-")
+	hash, _, _ = strings.Cut(hash, "-")
+	return cluster.Pod{
+		Namespace: world.Namespace, Name: h.Name, App: h.Service, Image: "registry.example.com/data-ingestion/" + h.Service + ":1.0.0",
+		IP: h.Pod.IP, Node: h.Pod.Node, HostIP: "10.0.0." + h.Pod.Node[len(h.Pod.Node)-1:], Port: podPort,
+		Labels: map[string]string{"app": h.Service, "pod-template-hash": hash},
+		Annotations: map[string]string{
+			"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": fmt.Sprint(podPort),
+		},
+		Started: h.Pod.Started, Ready: w.up(), Liveness: clone(health.Liveness), Readiness: clone(health.Readiness),
+	}
+}
+
+// clone keeps the API's objects, which are never modified again, apart from ours.
+func clone(p *corev1.Probe) *corev1.Probe { return p.DeepCopy() }
+
+// states are the pods in the order of their names.
+func (k *kubelet) states() []PodState {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := []PodState{}
+	for _, w := range k.pods {
+		s := PodState{
+			Name: w.host.Name, Service: w.host.Service, IP: w.host.Pod.IP, Node: w.host.Pod.Node, Started: w.host.Pod.Started.UTC(), Ready: w.up(),
+		}
+		if w.ready != nil {
+			s.Probe = w.ready.State().Last.Message
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b PodState) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}

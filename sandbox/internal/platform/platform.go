@@ -1,0 +1,293 @@
+// Package platform runs the simulated ingestion platform: a world that goes on in real time, and everything that can be
+// seen of it from outside. Its pods are in a Kubernetes API, its hosts answer behind a proxy, its services log to Kafka
+// and trace to an OTLP receiver, and who notifies people of its troubles finds Slack and PagerDuty there.
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"obsandbox/sandbox/internal/platform/cluster"
+	"obsandbox/sandbox/internal/platform/edge"
+	"obsandbox/sandbox/internal/platform/exporter"
+	"obsandbox/sandbox/internal/platform/inbox"
+	"obsandbox/sandbox/internal/platform/logs"
+	"obsandbox/sandbox/internal/platform/traces"
+	"obsandbox/sandbox/internal/platform/world"
+	"obsandbox/sandbox/internal/stack"
+)
+
+// Config of the platform. Addresses are "host:port".
+type Config struct {
+	// StackDir is the stack directory, for the metric catalogue and the probes.
+	StackDir string
+	// API, Proxy and Kubernetes are where the platform listens: its own API with the stand-ins of Slack and PagerDuty,
+	// the proxy to the simulated hosts, and the Kubernetes API.
+	API, Proxy, Kubernetes string
+	// Kafka is the broker for log lines; without it none are written.
+	Kafka string
+	// OTLP is the base URL of the receiver of traces; without it none are sent.
+	OTLP string
+	// Upstreams are further hosts behind the proxy: NAME=HOST:PORT for a component of the stack at its usual port, or
+	// HOST:PORT=HOST:PORT.
+	Upstreams []string
+	// Seed makes worlds differ.
+	Seed uint64
+	// LogRate and TraceRate are lines and traces per second.
+	LogRate, TraceRate float64
+}
+
+// platform is a running one.
+type platform struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+	world   *world.World
+	pods    *cluster.Server
+	inbox   *inbox.Inbox
+	kubelet *kubelet
+	tell    *activity
+	proxy   string
+}
+
+// tick is how often the world is brought up to date; it moves in whole seconds.
+const tick = 200 * time.Millisecond
+
+// closing is how long the last lines and spans may take on their way out.
+const closing = 500 * time.Millisecond
+
+// Run serves the platform until ctx ends, and returns nil then.
+func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	p, health, err := load(cfg, log)
+	if err != nil {
+		return err
+	}
+	upstreams, err := p.upstreams()
+	if err != nil {
+		return err
+	}
+	var listeners [3]net.Listener
+	for i, l := range []struct{ flag, address string }{{"--api", cfg.API}, {"--proxy", cfg.Proxy}, {"--kubernetes", cfg.Kubernetes}} {
+		if listeners[i], err = listen(ctx, l.flag, l.address); err != nil {
+			for _, open := range listeners[:i] {
+				open.Close()
+			}
+			return err
+		}
+	}
+	p.proxy = listeners[1].Addr().String()
+	api := listeners[0].Addr().String()
+	p.kubelet = newKubelet(p.world, p.pods, health, p.proxy, log)
+	network := edge.New(edge.Config{
+		Cluster: p.world, Upstreams: upstreams, List: "http://" + api + "/api/state",
+		Metrics: func(w http.ResponseWriter, r *http.Request, host world.Host) {
+			exporter.Handler(p.world, host.Name, log).ServeHTTP(w, r)
+		},
+	}, log)
+	if p.tell, err = newActivity(ctx, cfg, p.world, p.started, log); err != nil {
+		for _, open := range listeners {
+			open.Close()
+		}
+		return err
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
+	for i, handler := range []http.Handler{p.api(), network, p.pods} {
+		// Whoever still waits for an answer (a watch, a hanging exporter) is let go when ctx ends.
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx },
+			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		work.Go(func() {
+			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+				cancel(fmt.Errorf("serve %s: %w", listeners[i].Addr(), err))
+			}
+		})
+		defer server.Close()
+	}
+	work.Go(func() { p.tell.run(ctx) })
+	work.Go(func() { p.kubelet.run(ctx) })
+	log.Info("platform runs", "api", api, "proxy", p.proxy, "kubernetes", listeners[2].Addr().String(), "hosts", len(p.world.Hosts()), "seed", cfg.Seed)
+
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, stop := context.WithTimeout(context.WithoutCancel(ctx), closing)
+			defer stop()
+			p.tell.close(last)
+			if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+				return err
+			}
+			return nil
+		case now := <-clock.C:
+			p.world.Advance(now)
+		}
+	}
+}
+
+// load reads the stack's files and makes the world.
+func load(cfg Config, log *slog.Logger) (*platform, *stack.Health, error) {
+	catalogue, err := stack.LoadMetrics(filepath.Join(cfg.StackDir, "metrics.yaml"))
+	if err != nil {
+		return nil, nil, err
+	}
+	file := filepath.Join(cfg.StackDir, stack.HealthFile)
+	health, err := stack.LoadHealth(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	started := time.Now()
+	w, err := world.New(world.Config{Seed: cfg.Seed, Start: started}, catalogue)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := probed(w, health, file); err != nil {
+		return nil, nil, err
+	}
+	return &platform{
+		cfg: cfg, log: log, started: started, world: w,
+		pods: cluster.New(cluster.Config{}, log), inbox: inbox.New(inbox.Config{}, log),
+	}, health, nil
+}
+
+// upstreams turns the names of components into the addresses that a scrape configuration has for them.
+func (p *platform) upstreams() (map[string]string, error) {
+	if len(p.cfg.Upstreams) == 0 {
+		return nil, nil
+	}
+	s, err := stack.Load(p.cfg.StackDir)
+	if err != nil {
+		return nil, err
+	}
+	flags := make([]string, len(p.cfg.Upstreams))
+	for i, flag := range p.cfg.Upstreams {
+		flags[i] = flag
+		name, to, ok := strings.Cut(flag, "=")
+		if !ok || strings.Contains(name, ":") {
+			continue
+		}
+		c, err := s.Component(name)
+		if err != nil {
+			return nil, fmt.Errorf("--upstream %s: %w", flag, err)
+		}
+		port, _ := c.Port(c.Ready.Port)
+		flags[i] = net.JoinHostPort(name, strconv.Itoa(port.Number)) + "=" + to
+	}
+	return edge.ParseUpstreams(flags)
+}
+
+// listen opens a port on loopback, and nowhere else: what is simulated here is nobody else's to see.
+func listen(ctx context.Context, flag, address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("%s %q: %w", flag, address, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("%s %s: the platform listens on loopback only, such as 127.0.0.1", flag, address)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return l, nil
+}
+
+// activity is what the services log and trace.
+type activity struct {
+	cfg    Config
+	teller *traces.Teller
+	writer *logs.Writer
+	lines  *logs.Producer
+	spans  *traces.Sender
+	log    *slog.Logger
+}
+
+func newActivity(ctx context.Context, cfg Config, w *world.World, started time.Time, log *slog.Logger) (*activity, error) {
+	a := &activity{cfg: cfg, log: log, teller: traces.NewTeller(w, cfg.Seed, started), writer: logs.NewWriter(w, cfg.Seed)}
+	var err error
+	if cfg.OTLP != "" && cfg.TraceRate > 0 {
+		if a.spans, err = traces.NewSender(context.WithoutCancel(ctx), cfg.OTLP, w, log); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Kafka != "" && cfg.LogRate > 0 {
+		if a.lines, err = logs.NewProducer(cfg.Kafka, log); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// beat is how often lines and spans are written.
+const beat = 100 * time.Millisecond
+
+// run writes lines at the log rate and traces at the trace rate. A story is written as lines and, where traces are due,
+// as spans too; only where traces are many and lines few are there traces without lines.
+func (a *activity) run(ctx context.Context) {
+	// What is queued when ctx ends is still to be sent.
+	sending := context.WithoutCancel(ctx)
+	var dueLines, dueTraces float64
+	var waiting []logs.Line
+	next := func(now time.Time) bool {
+		story, ok := a.teller.Next(now)
+		if !ok {
+			return false
+		}
+		if a.lines != nil {
+			waiting = append(waiting, a.writer.Lines(story)...)
+		}
+		if a.spans != nil && dueTraces >= 1 {
+			dueTraces--
+			a.spans.Send(sending, story)
+		}
+		return true
+	}
+	clock := time.NewTicker(beat)
+	defer clock.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-clock.C:
+			// After a pause (a laptop that slept) there is no burst.
+			passed := min(now.Sub(last), time.Second).Seconds()
+			last = now
+			dueLines += a.cfg.LogRate * passed
+			dueTraces = min(dueTraces+a.cfg.TraceRate*passed, a.cfg.TraceRate+1)
+			for a.lines != nil && dueLines >= 1 && (len(waiting) > 0 || next(now)) {
+				a.lines.Send(sending, waiting[0])
+				waiting = waiting[1:]
+				dueLines--
+			}
+			dueLines = min(dueLines, 1)
+			for a.spans != nil && dueTraces >= 1 && next(now) {
+				waiting = nil
+			}
+		}
+	}
+}
+
+func (a *activity) close(ctx context.Context) {
+	if a.spans != nil {
+		if err := a.spans.Close(ctx); err != nil {
+			a.log.Warn("spans are lost", "error", err)
+		}
+	}
+	if a.lines != nil {
+		if err := a.lines.Close(ctx); err != nil {
+			a.log.Warn("log lines are lost", "error", err)
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package traces
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"obsandbox/sandbox/internal/platform/world"
+)
+
+// scope is the instrumentation scope of every span.
+const scope = "obsandbox/platform"
+
+// complainEvery is the time between two warnings that spans do not arrive.
+const complainEvery = 30 * time.Second
+
+// Sender exports stories over OTLP/HTTP: one tracer provider for each pod, as if each had its own SDK, and one queue.
+type Sender struct {
+	cluster   Cluster
+	exporter  *reporting
+	queue     sdk.SpanProcessor
+	providers map[string]*sdk.TracerProvider
+}
+
+// NewSender exports to an OTLP receiver's base URL ("http://127.0.0.1:4318"); /v1/traces is added where it has no path.
+// It does not connect: spans for a receiver that is not there are dropped, with a warning now and then.
+func NewSender(ctx context.Context, endpoint string, cluster Cluster, log *slog.Logger) (*Sender, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("--otlp %s: expected a URL such as http://127.0.0.1:4318", endpoint)
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		u.Path = "/v1/traces"
+	}
+	out, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(u.String()), otlptracehttp.WithTimeout(2*time.Second),
+		// The queue holds what comes in meanwhile; a trace more or less is not worth waiting at the end for.
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}))
+	if err != nil {
+		return nil, fmt.Errorf("export traces to %s: %w", endpoint, err)
+	}
+	exporter := &reporting{out: out, to: u.String(), log: log}
+	return &Sender{
+		cluster: cluster, exporter: exporter, providers: map[string]*sdk.TracerProvider{},
+		queue: sdk.NewBatchSpanProcessor(exporter, sdk.WithBatchTimeout(time.Second), sdk.WithExportTimeout(2*time.Second)),
+	}, nil
+}
+
+// Sent is the number of spans that the receiver has accepted.
+func (s *Sender) Sent() uint64 { return s.exporter.count() }
+
+// Send queues the spans of a story. It is for one goroutine.
+func (s *Sender) Send(ctx context.Context, story Story) {
+	for _, span := range story.Spans {
+		if span.Entry && s.cluster.Broken("orphan-spans", span.Host.Service) {
+			continue // lost: the spans under it have a parent that nobody knows
+		}
+		flags := trace.FlagsSampled
+		parent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: story.ID, SpanID: span.Parent, TraceFlags: flags, Remote: span.Entry})
+		ctx := context.WithValue(ctx, idKey{}, ids{story.ID, span.ID})
+		if span.Parent.IsValid() {
+			ctx = trace.ContextWithRemoteSpanContext(ctx, parent)
+		}
+		_, live := s.provider(span.Host).Tracer(scope).Start(ctx, span.Name, trace.WithSpanKind(span.Kind),
+			trace.WithTimestamp(span.Start), trace.WithAttributes(span.Attributes...))
+		if span.Error != "" {
+			live.AddEvent("exception", trace.WithTimestamp(span.End), trace.WithAttributes(
+				attribute.String("exception.type", exceptionType), attribute.String("exception.message", span.Error)))
+			live.SetStatus(codes.Error, span.Error)
+		}
+		live.End(trace.WithTimestamp(span.End))
+	}
+}
+
+// exceptionType is the class of every failure.
+const exceptionType = "com.example.ingestion.ProcessingException"
+
+// Close sends what is queued; ctx limits how long.
+func (s *Sender) Close(ctx context.Context) error {
+	if err := s.queue.Shutdown(ctx); err != nil {
+		return fmt.Errorf("send the last spans to %s: %w", s.exporter.to, err)
+	}
+	return nil
+}
+
+func (s *Sender) provider(host world.Host) *sdk.TracerProvider {
+	if p, ok := s.providers[host.Name]; ok {
+		return p
+	}
+	about := []attribute.KeyValue{
+		attribute.String("service.name", host.Service), attribute.String("service.namespace", world.Namespace),
+		attribute.String("service.instance.id", host.Name), attribute.String("deployment.environment.name", "production"),
+	}
+	if host.Pod != nil {
+		about = append(about, attribute.String("k8s.namespace.name", world.Namespace), attribute.String("k8s.pod.name", host.Pod.Name),
+			attribute.String("k8s.node.name", host.Pod.Node))
+	}
+	p := sdk.NewTracerProvider(sdk.WithResource(resource.NewSchemaless(about...)), sdk.WithIDGenerator(given{}),
+		sdk.WithSampler(sdk.AlwaysSample()), sdk.WithSpanProcessor(s.queue))
+	s.providers[host.Name] = p
+	return p
+}
+
+// given hands out the ids that a story has.
+type given struct{}
+
+type (
+	idKey struct{}
+	ids   struct {
+		trace trace.TraceID
+		span  trace.SpanID
+	}
+)
+
+func (given) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	i, _ := ctx.Value(idKey{}).(ids)
+	return i.trace, i.span
+}
+
+func (given) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
+	i, _ := ctx.Value(idKey{}).(ids)
+	return i.span
+}
+
+// reporting is the exporter with its failures in our log instead of OpenTelemetry's global handler.
+type reporting struct {
+	out *otlptrace.Exporter
+	to  string
+	log *slog.Logger
+
+	mu         sync.Mutex
+	sent, lost uint64
+	complained time.Time
+}
+
+func (r *reporting) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+	err := r.out.ExportSpans(ctx, spans)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.sent += uint64(len(spans))
+		return nil
+	}
+	r.lost += uint64(len(spans))
+	if time.Since(r.complained) > complainEvery {
+		r.complained = time.Now()
+		r.log.Warn("spans do not arrive", "to", r.to, "lost", r.lost, "error", err)
+	}
+	return nil
+}
+
+func (r *reporting) Shutdown(ctx context.Context) error { return r.out.Shutdown(ctx) }
+
+func (r *reporting) count() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sent
+}
