@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -80,7 +82,10 @@ type process struct {
 // start runs a command with its output appended to log.
 func (s *spawner) start(c command, log *os.File) (*process, error) {
 	path, args := c.path, c.args
+	attributes := childAttributes()
 	if s.wrap && !c.own {
+		// The guard must live on for a moment, to kill the whole group.
+		attributes = &syscall.SysProcAttr{Setpgid: true}
 		args = append(append(append([]string{}, s.self[1:]...), "guard", "--", path), args...)
 		path = s.self[0]
 	}
@@ -91,7 +96,7 @@ func (s *spawner) start(c command, log *os.File) (*process, error) {
 		cmd.ExtraFiles = []*os.File{s.guard}
 		cmd.Env = append(cmd.Env, guardEnv+"=3")
 	}
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = attributes
 	started := make(chan error)
 	s.requests <- func() { started <- cmd.Start() }
 	if err := <-started; err != nil {
@@ -183,6 +188,8 @@ func Guard(args []string) (int, error) {
 	ignoreStopSignals() // they reach the program, which is of the same group; its end is this one's
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	// The pipe is not passed on, so its name must not be either.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, guardEnv+"=") })
 	err = cmd.Run()
 	if cmd.ProcessState == nil {
 		return 2, fmt.Errorf("start %s: %w", args[0], err)
