@@ -43,6 +43,9 @@ type commands struct {
 	Version versionCmd `cmd:"" help:"Print the versions of this command and of the programs of the stack."`
 	Serve   serveCmd   `cmd:"" help:"Run one stand-in by itself; 'up' does this."`
 	Guard   guardCmd   `cmd:"" hidden:""`
+	Front   frontCmd   `cmd:"" hidden:"" help:"Lead ports to the components of a stack that runs in containers."`
+	Cluster clusterCmd `cmd:"" hidden:"" help:"Serve the simulated cluster\'s network in a container."`
+	Await   awaitCmd   `cmd:"" hidden:"" help:"Wait until a component is ready, and set it up."`
 }
 
 // console is where a command writes, and what it may assume of the terminal.
