@@ -44,7 +44,7 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" help:"Run one stand-in by itself; 'up' does this."`
 	Guard   guardCmd   `cmd:"" hidden:""`
 	Front   frontCmd   `cmd:"" hidden:"" help:"Lead ports to the components of a stack that runs in containers."`
-	Cluster clusterCmd `cmd:"" hidden:"" help:"Serve the simulated cluster\'s network in a container."`
+	Cluster clusterCmd `cmd:"" hidden:"" help:"Serve the network of the simulated cluster in a container."`
 	Await   awaitCmd   `cmd:"" hidden:"" help:"Wait until a component is ready, and set it up."`
 }
 
