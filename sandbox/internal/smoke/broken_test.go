@@ -54,6 +54,32 @@ var brokenMetrics = []breakage{
 		fails:  []string{"prometheus has the checked-in jobs and no other"}, says: "extra",
 	},
 	{
+		name: "a target is not scraped yet and has no page",
+		breaks: func(w *world) {
+			w.unscraped("redis")
+			w.pagesOf = nil
+		},
+		fails: []string{
+			"prometheus scrapes redis", "prometheus stores samples of every target", "metrics have the types of the catalogue",
+			"prometheus has every metric of the catalogue, from each service that exposes it",
+		},
+		says: "redis-exporter:9121 is not up: not scraped yet",
+	},
+	{
+		name: "a page has not what the catalogue says",
+		breaks: func(w *world) {
+			w.unscraped("redis")
+			for host, text := range w.pagesOf {
+				w.pagesOf[host] = strings.ReplaceAll(text, "redis_memory_used_bytes", "redis_memory")
+			}
+		},
+		fails: []string{
+			"metrics have the types of the catalogue",
+			"prometheus has every metric of the catalogue, from each service that exposes it",
+		},
+		says: "redis_memory_used_bytes of redis",
+	},
+	{
 		name:   "a target answers with an empty page",
 		breaks: func(w *world) { w.target("postgres-exporter:9187").samples = 0 },
 		fails:  []string{"prometheus stores samples of every target"}, says: "postgres postgres-exporter:9187",

@@ -11,7 +11,7 @@ func alterRetention(ms string) []kadm.AlterConfig {
 }
 
 const (
-	pages       = "a critical alert pages through PagerDuty"
+	pagesOnCall = "a critical alert pages through PagerDuty"
 	posts       = "a critical alert is posted to Slack"
 	warns       = "a warning is posted to Slack"
 	pagesNobody = "a warning pages nobody"
@@ -49,7 +49,7 @@ var brokenAlerts = []breakage{
 	{
 		name:   "a critical alert pages nobody",
 		breaks: notified(kindPagerDuty, alertCritical, false, dropped),
-		fails:  []string{pages, resolves},
+		fails:  []string{pagesOnCall, resolves},
 	},
 	{
 		name:   "a critical alert is not posted",
@@ -62,7 +62,7 @@ var brokenAlerts = []breakage{
 			p["payload"].(jsonObject)["severity"] = "error"
 			return p
 		}),
-		fails: []string{pages}, says: `payload.severity is "error"`,
+		fails: []string{pagesOnCall}, says: `payload.severity is "error"`,
 	},
 	{
 		name: "a page says nothing",
@@ -70,7 +70,7 @@ var brokenAlerts = []breakage{
 			p["payload"].(jsonObject)["custom_details"] = jsonObject{}
 			return p
 		}),
-		fails: []string{pages}, says: "description is blank",
+		fails: []string{pagesOnCall}, says: "description is blank",
 	},
 	{
 		name: "a message is blank",

@@ -69,6 +69,20 @@ func (e *env) values(ctx context.Context, label string) (map[string]map[string]f
 		}
 		byName[name][s.labels[label]] += s.value
 	}
+	pending, err := e.pending(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range pending {
+		for _, s := range p.series {
+			if name := s["__name__"]; s[label] != "" {
+				if byName[name] == nil {
+					byName[name] = map[string]float64{}
+				}
+				byName[name][s[label]]++
+			}
+		}
+	}
 	return byName, nil
 }
 
@@ -94,7 +108,7 @@ func (e *env) catalogued(ctx context.Context, cat *stack.Catalogue) (string, err
 			"the metrics page of who exposes it, through " + e.addr.URL("platform", "proxy"),
 		}
 	}
-	return fmt.Sprintf("%d metrics, %.0f series", len(cat.Metrics), series), nil
+	return fmt.Sprintf("%d metrics, %.0f series", len(cat.Metrics), series) + e.pendingFigure(ctx), nil
 }
 
 func (e *env) typed(ctx context.Context, cat *stack.Catalogue) (string, error) {
@@ -104,24 +118,37 @@ func (e *env) typed(ctx context.Context, cat *stack.Catalogue) (string, error) {
 	if err := e.prometheus(ctx, "/api/v1/metadata?limit_per_metric=1", &metadata); err != nil {
 		return "", err
 	}
+	pending, err := e.pending(ctx)
+	if err != nil {
+		return "", err
+	}
+	types := map[string]string{}
+	for _, p := range pending {
+		maps.Copy(types, p.types)
+	}
+	for name, entries := range metadata {
+		if len(entries) > 0 {
+			types[name] = entries[0].Type
+		}
+	}
 	var faults []string
 	for _, m := range cat.Metrics {
-		have := metadata[m.Name]
+		have := types[m.Name]
 		// The text format of older exporters calls the metric without _total.
-		if len(have) == 0 {
-			have = metadata[strings.TrimSuffix(m.Name, "_total")]
+		if have == "" {
+			have = types[strings.TrimSuffix(m.Name, "_total")]
 		}
 		switch {
-		case len(have) == 0:
+		case have == "":
 			faults = append(faults, m.Name+" has no type")
-		case have[0].Type != string(m.Type):
-			faults = append(faults, fmt.Sprintf("%s is a %s, not a %s", m.Name, have[0].Type, m.Type))
+		case have != string(m.Type):
+			faults = append(faults, fmt.Sprintf("%s is a %s, not a %s", m.Name, have, m.Type))
 		}
 	}
 	if len(faults) > 0 {
 		return "", &mismatch{"the types of " + e.show(cat.File), strings.Join(faults, ", "), e.addr.URL("prometheus", "http") + "/api/v1/metadata"}
 	}
-	return fmt.Sprintf("%d metrics", len(cat.Metrics)), nil
+	return fmt.Sprintf("%d metrics", len(cat.Metrics)) + pendingNote(len(pending)), nil
 }
 
 // labelled compares label values in both directions: a value that is not in the catalogue is one that no rule expects.
@@ -160,5 +187,5 @@ func (e *env) labelled(ctx context.Context, cat *stack.Catalogue) (string, error
 	if len(faults) > 0 {
 		return "", &mismatch{"the labels of " + e.show(cat.File), strings.Join(faults, ", "), e.addr.URL("prometheus", "http") + "/api/v1/series"}
 	}
-	return fmt.Sprintf("%d labels", len(byLabel)), nil
+	return fmt.Sprintf("%d labels", len(byLabel)) + e.pendingFigure(ctx), nil
 }

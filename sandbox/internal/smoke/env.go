@@ -25,6 +25,7 @@ type env struct {
 	began time.Time
 	http  *http.Client
 	fresh answers
+	pages pages
 
 	broker  broker
 	logs    *logInput

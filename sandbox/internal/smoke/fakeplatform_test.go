@@ -16,6 +16,8 @@ import (
 // fakePlatform is the cluster with its pods, and the way to them.
 type fakePlatform struct {
 	pods []corev1.Pod
+	// pagesOf are metrics pages by "host:port".
+	pagesOf map[string]string
 	// dead answer no liveness probe, deaf miss Kafka whatever the faults are; both by the pod's name.
 	dead, deaf map[string]bool
 	// faults are those that are set; ignored are not looked at.
@@ -69,6 +71,10 @@ func (w *world) startPlatform() {
 func (w *world) toPod(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if text, ok := w.pagesOf[r.URL.Host]; ok && r.URL.Path == "/metrics" {
+		fmt.Fprint(rw, text)
+		return
+	}
 	for _, pod := range w.pods {
 		if r.URL.Host != pod.Status.PodIP+":8080" {
 			continue

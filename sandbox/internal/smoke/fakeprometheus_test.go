@@ -226,3 +226,32 @@ func (w *world) rule(group string) jsonObject {
 	require.GreaterOrEqual(w.t, i, 0)
 	return w.groups[i].rules[0]
 }
+
+// unscraped takes back what Prometheus has of the one target of a service, and serves it on a page instead.
+func (w *world) unscraped(service string) {
+	cat, err := stack.LoadMetrics(w.stack.Path(stack.MetricsFile))
+	require.NoError(w.t, err)
+	var text strings.Builder
+	for _, m := range cat.Metrics {
+		if !slices.Equal(m.ExposedBy, []string{service}) {
+			continue
+		}
+		delete(w.types, m.Name)
+		for label := range w.series {
+			delete(w.series[label], seriesName(m))
+		}
+		require.NotEqual(w.t, stack.Histogram, m.Type)
+		fmt.Fprintf(&text, "# HELP %[1]s x\n# TYPE %[1]s %[2]s\n", m.Name, m.Type)
+		if len(m.Labels) == 0 {
+			fmt.Fprintf(&text, "%s 1\n", m.Name)
+		}
+		for _, l := range m.Labels {
+			for _, value := range append(l.Values, "any")[:max(1, len(l.Values))] {
+				fmt.Fprintf(&text, "%s{%s=%q} 1\n", m.Name, l.Name, value)
+			}
+		}
+	}
+	t := w.podTarget(service)
+	t.health, t.samples = "unknown", 0
+	w.pagesOf = map[string]string{t.labels["instance"]: text.String()}
+}

@@ -41,9 +41,13 @@ func metricChecks(e *env) []*check {
 		}
 	}
 	objectives, objectivesCheck := e.objectives(recorded)
+	known := map[string]bool{}
+	for _, s := range objectives {
+		known[s.text] = true
+	}
 	for _, file := range slices.Sorted(maps.Keys(byFile)) {
 		wanted, err := selectors(byFile[file], recorded)
-		if err == nil && !slices.ContainsFunc(wanted, func(s string) bool { return !slices.Contains(objectives, s) }) {
+		if err == nil && !slices.ContainsFunc(wanted, func(s selector) bool { return !known[s.text] }) {
 			continue // rules that are made from the objectives select what these do
 		}
 		all = append(all, &check{
@@ -55,7 +59,7 @@ func metricChecks(e *env) []*check {
 }
 
 // objectives are the selectors of slos.yaml, and the check of them.
-func (e *env) objectives(recorded map[string]bool) ([]string, *check) {
+func (e *env) objectives(recorded map[string]bool) ([]selector, *check) {
 	file := e.stack.Path("slos.yaml")
 	slos, err := stack.LoadSLOs(file)
 	if err != nil {
@@ -75,53 +79,80 @@ func (e *env) objectives(recorded map[string]bool) ([]string, *check) {
 	}
 }
 
-// selectors are the distinct vector selectors of expressions, as PromQL, but for those of the names in except.
-func selectors(exprs []string, except map[string]bool) ([]string, error) {
-	distinct := map[string]bool{}
+// selector is a vector selector.
+type selector struct {
+	text     string
+	matchers []*labels.Matcher
+}
+
+// matches says whether it selects a series.
+func (s selector) matches(series map[string]string) bool {
+	return !slices.ContainsFunc(s.matchers, func(m *labels.Matcher) bool { return !m.Matches(series[m.Name]) })
+}
+
+// selectors are the distinct vector selectors of expressions, but for those of the names in except.
+func selectors(exprs []string, except map[string]bool) ([]selector, error) {
+	distinct := map[string]selector{}
 	for _, expr := range exprs {
 		parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", expr, err)
 		}
 		parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
-			selector, ok := node.(*parser.VectorSelector)
-			if !ok || except[selector.Name] {
+			vector, ok := node.(*parser.VectorSelector)
+			if !ok || except[vector.Name] {
 				return nil
 			}
 			var matchers []string
-			for _, m := range selector.LabelMatchers {
+			for _, m := range vector.LabelMatchers {
 				if m.Name != model.MetricNameLabel || m.Type != labels.MatchEqual {
 					matchers = append(matchers, m.String())
 				}
 			}
-			text := selector.Name
+			text := vector.Name
 			if len(matchers) > 0 {
 				text += "{" + strings.Join(matchers, ",") + "}"
 			}
-			distinct[text] = true
+			distinct[text] = selector{text, vector.LabelMatchers}
 			return nil
 		})
 	}
-	return slices.Sorted(maps.Keys(distinct)), nil
+	all := slices.Collect(maps.Values(distinct))
+	slices.SortFunc(all, func(a, b selector) int { return strings.Compare(a.text, b.text) })
+	return all, nil
 }
 
 // seriesExist asks for every selector; err says why there are none.
-func (e *env) seriesExist(ctx context.Context, wanted []string, err error) (string, error) {
+func (e *env) seriesExist(ctx context.Context, wanted []selector, err error) (string, error) {
 	if err != nil {
 		return "", final(err)
+	}
+	pending, err := e.pending(ctx)
+	if err != nil {
+		return "", err
 	}
 	var empty []string
 	series := 0.0
 	for _, selector := range wanted {
-		count, err := e.query(ctx, "count("+selector+")")
+		count, err := e.query(ctx, "count("+selector.text+")")
 		if err != nil {
 			return "", err
 		}
-		if len(count) == 0 || count[0].value == 0 {
-			empty = append(empty, selector)
-			continue
+		n := 0.0
+		if len(count) > 0 {
+			n = count[0].value
 		}
-		series += count[0].value
+		for _, p := range pending {
+			for _, s := range p.series {
+				if selector.matches(s) {
+					n++
+				}
+			}
+		}
+		if n == 0 {
+			empty = append(empty, selector.text)
+		}
+		series += n
 	}
 	if len(wanted) == 0 || len(empty) > 0 {
 		return "", &mismatch{
@@ -129,5 +160,5 @@ func (e *env) seriesExist(ctx context.Context, wanted []string, err error) (stri
 			"metrics.yaml (who exposes it) and that job's targets",
 		}
 	}
-	return fmt.Sprintf("%d selectors, %.0f series", len(wanted), series), nil
+	return fmt.Sprintf("%d selectors, %.0f series", len(wanted), series) + pendingNote(len(pending)), nil
 }

@@ -166,6 +166,51 @@ func TestAnUnreadableFileIsAResult(t *testing.T) {
 	}
 }
 
+func TestTargetsThatAreNotDueYetAreReadHere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mu.Lock()
+	w.unscraped("redis")
+	w.mu.Unlock()
+	rep := run(t, w, Options{Run: regexp.MustCompile("^prometheus|^metrics")})
+	assert.Empty(t, with(rep, report.Fail))
+	for _, r := range rep.Results {
+		if r.Name == "prometheus scrapes redis" {
+			assert.Equal(t, "0 targets up; 1 targets not yet due in Prometheus, their pages read here", r.Detail)
+		}
+	}
+
+	w.mu.Lock()
+	for i := range w.targets {
+		w.targets[i].health = "unknown"
+	}
+	w.mu.Unlock()
+	rep = run(t, w, Options{Run: regexp.MustCompile("^prometheus scrapes"), attempts: 2})
+	assert.Empty(t, with(rep, report.Pass), "that Prometheus can scrape at all is not taken on trust")
+}
+
+func TestAPageIsWhatPrometheusWouldStore(t *testing.T) {
+	t.Parallel()
+	p, err := parsePage([]byte(`# TYPE h histogram
+h_bucket{a="b",le="0.5"} 1
+h_bucket{a="b",le="+Inf"} 2
+h_sum{a="b"} 1
+h_count{a="b"} 2
+# TYPE c_total counter
+c_total 1
+`), map[string]string{"job": "j"})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"h": "histogram", "c_total": "counter"}, p.types)
+	assert.ElementsMatch(t, []map[string]string{
+		{"__name__": "h_bucket", "a": "b", "le": "0.5", "job": "j"}, {"__name__": "h_bucket", "a": "b", "le": "+Inf", "job": "j"},
+		{"__name__": "h_sum", "a": "b", "job": "j"}, {"__name__": "h_count", "a": "b", "job": "j"}, {"__name__": "c_total", "job": "j"},
+	}, p.series)
+	for _, text := range []string{"", "<html>"} {
+		_, err := parsePage([]byte(text), nil)
+		assert.Error(t, err, text)
+	}
+}
+
 // families are names of checks that there are several of, for each job, group, service or layer.
 var families = regexp.MustCompile(`^(prometheus scrapes|prometheus evaluates rule group|prometheus has the series that the rules in|` +
 	`the liveness probe of|the readiness probe of|the platform's log lines of) .*$`)

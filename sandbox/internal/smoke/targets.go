@@ -14,7 +14,10 @@ import (
 // target is one scrape target as it should be, or as Prometheus has it.
 type target struct {
 	labels map[string]string
+	url    string
 	up     bool
+	// waiting is for its first scrape.
+	waiting bool
 	// fault is what Prometheus says of a target that is not up.
 	fault string
 }
@@ -60,6 +63,11 @@ func (e *env) jobIsScraped(ctx context.Context, job promJob) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	pending, err := e.pending(ctx)
+	if err != nil {
+		return "", err
+	}
+	read := 0
 	have := map[string]target{}
 	for _, t := range pools[job.Name] {
 		have[t.instance()] = t
@@ -77,7 +85,9 @@ func (e *env) jobIsScraped(ctx context.Context, job promJob) (string, error) {
 				faults = append(faults, fmt.Sprintf("%s has %s=%q, not %q", w.instance(), name, h.labels[name], w.labels[name]))
 			}
 		}
-		if !h.up {
+		if pending[[2]string{job.Name, w.instance()}] != nil {
+			read++
+		} else if !h.up {
 			faults = append(faults, fmt.Sprintf("%s is not up: %s", w.instance(), h.fault))
 		}
 	}
@@ -94,7 +104,7 @@ func (e *env) jobIsScraped(ctx context.Context, job promJob) (string, error) {
 			look:     e.addr.URL("prometheus", "http") + "/api/v1/targets?scrapePool=" + job.Name,
 		}
 	}
-	return fmt.Sprintf("%d targets up", len(want)), nil
+	return fmt.Sprintf("%d targets up", len(want)-read) + pendingNote(read), nil
 }
 
 func instances(targets []target) string {
@@ -182,7 +192,10 @@ func (e *env) activeTargets(ctx context.Context) (map[string][]target, error) {
 		case t.Health == "unknown":
 			fault = "not scraped yet"
 		}
-		pools[t.ScrapePool] = append(pools[t.ScrapePool], target{labels: t.Labels, up: t.Health == "up" && t.LastError == "", fault: fault})
+		pools[t.ScrapePool] = append(pools[t.ScrapePool], target{
+			labels: t.Labels, url: t.ScrapeURL, fault: fault,
+			up: t.Health == "up" && t.LastError == "", waiting: t.Health == "unknown" && t.LastError == "",
+		})
 	}
 	return pools, nil
 }
@@ -267,9 +280,16 @@ func (e *env) samplesStored(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	pending, err := e.pending(ctx)
+	if err != nil {
+		return "", err
+	}
 	samples := map[[2]string]float64{}
 	for _, s := range series {
 		samples[[2]string{s.labels["job"], s.labels["instance"]}] = s.value
+	}
+	for t, p := range pending {
+		samples[t] = float64(len(p.series))
 	}
 	var empty []string
 	var targets int
@@ -292,5 +312,5 @@ func (e *env) samplesStored(ctx context.Context) (string, error) {
 			look:     e.addr.URL("prometheus", "http") + "/api/v1/query?query=scrape_samples_scraped",
 		}
 	}
-	return fmt.Sprintf("%.0f samples a scrape, %d targets", total, targets), nil
+	return fmt.Sprintf("%.0f samples a scrape, %d targets", total, targets) + pendingNote(len(pending)), nil
 }
