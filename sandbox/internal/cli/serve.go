@@ -11,6 +11,7 @@ import (
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/kafka"
 	"obsandbox/sandbox/internal/logstash"
+	"obsandbox/sandbox/internal/platform"
 	"obsandbox/sandbox/internal/viewer"
 )
 
@@ -18,6 +19,7 @@ import (
 type serveCmd struct {
 	Kafka    serveKafka    `cmd:"" help:"Kafka: franz-go's kfake with a data directory."`
 	Logstash serveLogstash `cmd:"" help:"The runner of Logstash's pipelines."`
+	Platform servePlatform `cmd:"" help:"The simulated ingestion platform."`
 	Grafana  serveGrafana  `cmd:"" help:"The viewer, in Grafana's place."`
 }
 
@@ -66,6 +68,26 @@ type serveLogstash struct {
 
 func (c *serveLogstash) Run(ctx context.Context) error {
 	return serve(ctx, logstash.Run, logstash.Config{Settings: c.Settings, API: c.API, Data: c.Data})
+}
+
+type servePlatform struct {
+	StackDir   string   `required:"" type:"path" placeholder:"DIR" help:"The stack directory."`
+	API        string   `name:"api" required:"" placeholder:"HOST:PORT" help:"Where its own API listens, with the stand-ins of Slack and PagerDuty."`
+	Proxy      string   `required:"" placeholder:"HOST:PORT" help:"Where the proxy to the simulated hosts listens."`
+	Kubernetes string   `required:"" placeholder:"HOST:PORT" help:"Where the Kubernetes API listens."`
+	Kafka      string   `placeholder:"HOST:PORT" help:"The broker for log lines (default: none are written)."`
+	OTLP       string   `name:"otlp" placeholder:"URL" help:"The receiver of traces (default: none are sent)."`
+	Upstream   []string `sep:"none" placeholder:"NAME=HOST:PORT" help:"A further host behind the proxy."`
+	Seed       uint64   `default:"1" help:"The same seed, the same world."`
+	LogRate    float64  `default:"20" help:"Log lines per second."`
+	TraceRate  float64  `default:"2" help:"Traces per second."`
+}
+
+func (c *servePlatform) Run(ctx context.Context) error {
+	return serve(ctx, platform.Run, platform.Config{
+		StackDir: c.StackDir, API: c.API, Proxy: c.Proxy, Kubernetes: c.Kubernetes, Kafka: c.Kafka, OTLP: c.OTLP,
+		Upstreams: c.Upstream, Seed: c.Seed, LogRate: c.LogRate, TraceRate: c.TraceRate,
+	})
 }
 
 type serveGrafana struct {

@@ -18,7 +18,7 @@ type selectFlags struct {
 	Only    []string `placeholder:"NAME,…" help:"Run these components only."`
 	Without []string `placeholder:"NAME,…" help:"Run all components but these."`
 	Data    string   `type:"path" placeholder:"DIR" help:"Keep state, logs and addresses.json in this directory (default: a temporary one)."`
-	Seed    int64    `default:"1" help:"Seed of the simulated platform: the same seed, the same world."`
+	Seed    uint64   `default:"1" help:"Seed of the simulated platform: the same seed, the same world."`
 }
 
 func (f selectFlags) options(autoPorts bool) embedded.Options {

@@ -12,7 +12,9 @@ import (
 // starter knows the command lines: of the real programs, and of what this program serves itself.
 type starter struct {
 	stack *stack.Stack
-	run   stack.RunContext
+	// run has an address for every component; running has those of the components that run this time.
+	run     stack.RunContext
+	running stack.Addresses
 	// files are the rendered configuration of each component; the first of a program's files is its main one.
 	files map[string][]stack.Rendered
 	opt   Options
@@ -111,11 +113,13 @@ func (st *starter) serveArgs(c stack.Component) (args, env []string, err error) 
 	case "platform":
 		args = []string{
 			"--stack-dir", st.stack.Dir, "--api", a.Of(c.Name, "api"), "--proxy", a.Of(c.Name, "proxy"), "--kubernetes", a.Of(c.Name, "kubernetes"),
-			"--kafka", a.Of("kafka", "broker"), "--otlp", a.URL("jaeger", "otlp-http"), "--seed", strconv.FormatInt(st.opt.Seed, 10),
+			// Empty where they do not run: then nothing is sent.
+			"--kafka", st.running.Of("kafka", "broker"), "--otlp", st.running.URL("jaeger", "otlp-http"),
+			"--seed", strconv.FormatUint(st.opt.Seed, 10),
 		}
 		for _, name := range st.stack.Names() {
 			other, _ := st.stack.Component(name)
-			if up := a.Of(name, other.Ready.Port); up != "" && name != c.Name {
+			if up := st.running.Of(name, other.Ready.Port); up != "" && name != c.Name {
 				args = append(args, "--upstream", name+"="+up)
 			}
 		}

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"debug/buildinfo"
@@ -148,7 +147,7 @@ func (p *programs) find(ctx context.Context, name string) string {
 	return ""
 }
 
-var versionWord = regexp.MustCompile(`\bv?\d+\.\d+\.\d+\S*`)
+var versionWord = regexp.MustCompile(`\bv?\d+\.\d+\.\d+[\w.+-]*`)
 
 // isAt says whether file is the program in the pinned version: by the module version that Go has written into it, or by
 // the release that it prints.
@@ -170,7 +169,7 @@ func (p program) isAt(ctx context.Context, file string) bool {
 			continue
 		}
 		first := versionWord.Find(out)
-		return p.release != "" && strings.TrimPrefix(string(bytes.TrimRight(first, `",;)`)), "v") == p.release
+		return p.release != "" && strings.TrimPrefix(string(first), "v") == p.release
 	}
 	return false
 }

@@ -27,7 +27,7 @@ type Options struct {
 	// AutoPorts takes free ports instead of the usual ones.
 	AutoPorts bool
 	// Seed of the simulated platform.
-	Seed int64
+	Seed uint64
 	// Serves are the components that this program can serve itself; nil is all of them.
 	Serves []string
 	// Self is this program's command line without its arguments; empty is the running executable.
@@ -117,7 +117,7 @@ func Start(ctx context.Context, s *stack.Stack, opt Options) (_ *Run, err error)
 		began: began, ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	st := &starter{
-		stack: s, opt: opt, files: map[string][]stack.Rendered{}, paths: map[string]string{},
+		stack: s, opt: opt, running: r.Addresses, files: map[string][]stack.Rendered{}, paths: map[string]string{},
 		run: stack.RunContext{Addresses: withAbsent(s, r.Addresses, opt.AutoPorts), Dir: dir.path, Keep: dir.keep},
 	}
 	if err := st.render(order); err != nil {
