@@ -103,6 +103,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var work sync.WaitGroup
+	var servers []*http.Server
 	for i, handler := range []http.Handler{p.api(), network, p.pods} {
 		// Whoever still waits for an answer (a watch, a hanging exporter) is let go when ctx ends.
 		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx },
@@ -112,7 +113,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 				cancel(fmt.Errorf("serve %s: %w", listeners[i].Addr(), err))
 			}
 		})
-		defer server.Close()
+		servers = append(servers, server)
 	}
 	work.Go(func() { p.tell.run(ctx) })
 	work.Go(func() { p.kubelet.run(ctx) })
@@ -123,6 +124,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	for {
 		select {
 		case <-ctx.Done():
+			for _, server := range servers {
+				server.Close()
+			}
+			work.Wait()
 			last, stop := context.WithTimeout(context.WithoutCancel(ctx), closing)
 			defer stop()
 			p.tell.close(last)

@@ -53,10 +53,11 @@ func New(cfg Config, log *slog.Logger) *Proxy {
 		Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute},
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Host = cfg.Upstreams[address(r.In)]
-			r.Out.Host = r.In.Host
+			r.Out.Host = address(r.In)
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			p.refuse(w, r, http.StatusBadGateway, "%s runs at %s and does not answer: %v", address(r), cfg.Upstreams[address(r)], err)
+			// r is the request to the upstream; it still names the host that was asked for.
+			p.refuse(w, r, http.StatusBadGateway, "%s runs at %s and does not answer: %v", r.Host, r.URL.Host, err)
 		},
 	}
 	return p
