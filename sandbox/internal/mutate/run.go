@@ -75,12 +75,12 @@ type Equivalent struct {
 	used bool
 }
 
-// testCase is a case with the rules that decide it.
+// testCase is a case with the parts of it that each rule decides.
 type testCase struct {
-	file   *unittest.File
-	c      *unittest.Case
-	needed map[unittest.RuleID]bool
-	took   time.Duration
+	file  *unittest.File
+	c     *unittest.Case
+	parts map[unittest.RuleID]*unittest.Part
+	took  time.Duration
 }
 
 // Run judges every mutant of every rule that the tests load. The error says that it could not, as when the tests fail
@@ -152,7 +152,7 @@ func load(ctx context.Context, paths []string, cache *unittest.RuleFiles, jobs i
 		}
 		for i := range f.Cases {
 			c := &f.Cases[i]
-			cases = append(cases, &testCase{file: f, c: c, needed: f.Needed(c, cache.Load)})
+			cases = append(cases, &testCase{file: f, c: c, parts: f.Parts(c, cache.Load)})
 		}
 	}
 	failed := make([]error, len(cases))
@@ -166,7 +166,7 @@ func load(ctx context.Context, paths []string, cache *unittest.RuleFiles, jobs i
 					return
 				}
 				tc := cases[i]
-				out := tc.file.Run(ctx, tc.c, unittest.Options{Load: cache.Load, Keep: func(id unittest.RuleID) bool { return tc.needed[id] }})
+				out := tc.file.Run(ctx, tc.c, unittest.Options{Load: cache.Load})
 				tc.took = out.Duration
 				if len(out.Failures) > 0 {
 					failed[i] = fmt.Errorf("%s:%d: case %q fails without any mutation: make the rule tests pass first", tc.file.Path, out.Failures[0].Line, tc.c.Name)
@@ -192,11 +192,12 @@ func noticed(ctx context.Context, m *Mutant, cases []*testCase, cache *unittest.
 		return groups, errs
 	}
 	for _, tc := range cases {
-		if !tc.needed[m.id] {
+		part, ok := tc.parts[m.id]
+		if !ok {
 			continue
 		}
-		out := tc.file.Run(ctx, tc.c, unittest.Options{
-			Load: load, Keep: func(id unittest.RuleID) bool { return tc.needed[id] }, FirstFailure: true,
+		out := tc.file.Run(ctx, &part.Case, unittest.Options{
+			Load: load, Keep: func(id unittest.RuleID) bool { return part.Needed[id] }, FirstFailure: true,
 		})
 		if len(out.Failures) > 0 {
 			return true

@@ -1,6 +1,7 @@
 package unittest
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/prometheus/common/model"
@@ -130,6 +131,39 @@ func (s *ruleSet) needed(from *Uses) map[RuleID]bool {
 // of its own evaluation.
 func (f *File) Needed(c *Case, load func(string) ([]rulefmt.RuleGroup, []error)) map[RuleID]bool {
 	return newRuleSet(f.RuleFiles, load).needed(c.Mentions())
+}
+
+// Part is a case with only those of its expectations that a rule decides, and the rules that these need.
+type Part struct {
+	Case   Case
+	Needed map[RuleID]bool
+}
+
+// Parts has, for each rule that decides something of the case, that part of it. A change of the rule makes the part
+// fail if and only if it makes the case fail.
+func (f *File) Parts(c *Case, load func(string) ([]rulefmt.RuleGroup, []error)) map[RuleID]*Part {
+	set := newRuleSet(f.RuleFiles, load)
+	parts := map[RuleID]*Part{}
+	add := func(uses *Uses, put func(*Case)) {
+		need := set.needed(uses)
+		for id := range need {
+			p, ok := parts[id]
+			if !ok {
+				p = &Part{Case: *c, Needed: map[RuleID]bool{}}
+				p.Case.Alerts, p.Case.Exprs = nil, nil
+				parts[id] = p
+			}
+			put(&p.Case)
+			maps.Copy(p.Needed, need)
+		}
+	}
+	for _, t := range c.Alerts {
+		add(&Uses{Alerts: map[string]bool{t.Name: true}}, func(c *Case) { c.Alerts = append(c.Alerts, t) })
+	}
+	for _, t := range c.Exprs {
+		add(ExprUses(t.Expr), func(c *Case) { c.Exprs = append(c.Exprs, t) })
+	}
+	return parts
 }
 
 // ExprUses is what one expression reads.

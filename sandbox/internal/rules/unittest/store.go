@@ -40,29 +40,32 @@ type series struct {
 // sampleList implements storage.Samples.
 type sampleList []sample
 
-func (l sampleList) Get(i int) chunks.Sample { return l[i] }
+// Get points into the list: a copy in an interface would have to be allocated, for every sample that is read.
+func (l sampleList) Get(i int) chunks.Sample { return &l[i] }
 func (l sampleList) Len() int                { return len(l) }
 
-// sample implements chunks.Sample.
+// sample is one value; fh, where it is set, stands for f. It implements chunks.Sample.
 type sample struct {
-	st, t int64
-	f     float64
-	fh    *histogram.FloatHistogram
+	t  int64
+	f  float64
+	fh *histogram.FloatHistogram
 }
 
-func (s sample) ST() int64                     { return s.st }
-func (s sample) T() int64                      { return s.t }
-func (s sample) F() float64                    { return s.f }
-func (s sample) H() *histogram.Histogram       { return nil }
-func (s sample) FH() *histogram.FloatHistogram { return s.fh }
-func (s sample) Copy() chunks.Sample {
-	if s.fh != nil {
-		s.fh = s.fh.Copy()
+func (*sample) ST() int64                       { return 0 }
+func (s *sample) T() int64                      { return s.t }
+func (s *sample) F() float64                    { return s.f }
+func (*sample) H() *histogram.Histogram         { return nil }
+func (s *sample) FH() *histogram.FloatHistogram { return s.fh }
+
+func (s *sample) Copy() chunks.Sample {
+	c := *s
+	if c.fh != nil {
+		c.fh = c.fh.Copy()
 	}
-	return s
+	return &c
 }
 
-func (s sample) Type() chunkenc.ValueType {
+func (s *sample) Type() chunkenc.ValueType {
 	if s.fh != nil {
 		return chunkenc.ValFloatHistogram
 	}
