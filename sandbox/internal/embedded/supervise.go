@@ -88,13 +88,15 @@ type supervisor struct {
 	mu     sync.Mutex
 	status map[string]*Status
 	ready  map[string]chan struct{} // closed when the unit is ready for the first time
+	ended  map[string]chan struct{} // closed when the unit has ended for good
 }
 
 func newSupervisor(units []*unit, spawn *spawner, t timing, onEvent func(Event)) *supervisor {
-	s := &supervisor{units: units, spawn: spawn, timing: t, onEvent: onEvent, status: map[string]*Status{}, ready: map[string]chan struct{}{}}
+	s := &supervisor{units: units, spawn: spawn, timing: t, onEvent: onEvent, status: map[string]*Status{}, ready: map[string]chan struct{}{}, ended: map[string]chan struct{}{}}
 	for _, u := range units {
 		s.status[u.name] = &Status{Component: u.name, State: Waiting, Addresses: u.addresses, Address: u.address, Log: u.log}
 		s.ready[u.name] = make(chan struct{})
+		s.ended[u.name] = make(chan struct{})
 	}
 	return s
 }
@@ -109,6 +111,7 @@ func (s *supervisor) run(ctx context.Context, allReady func()) error {
 	var once sync.Once
 	for _, u := range s.units {
 		wg.Go(func() {
+			defer close(s.ended[u.name])
 			if err := s.keep(ctx, u); err != nil {
 				once.Do(func() { failed = err })
 				cancel(err)
@@ -237,7 +240,7 @@ func (s *supervisor) live(ctx context.Context, u *unit, cmd command) (life, erro
 			}
 			return l, nil
 		case <-ctx.Done():
-			p.stop(s.timing.grace)
+			s.end(u, p)
 			return life{}, nil
 		case err := <-outcome:
 			if err != nil && probing.Err() != nil {
@@ -263,6 +266,32 @@ func (s *supervisor) live(ctx context.Context, u *unit, cmd command) (life, erro
 			}
 		}
 	}
+}
+
+// end stops a unit's process after those of the units that need it, which may have something to bring there still. That
+// is waited for a while only: all of it has to be over within the grace.
+func (s *supervisor) end(u *unit, p *process) {
+	began := time.Now()
+	patience := time.After(s.timing.grace / 3)
+	for _, other := range s.units {
+		if !slices.Contains(other.needs, u.name) {
+			continue
+		}
+		select {
+		case <-s.ended[other.name]:
+		case <-p.done:
+		case <-patience:
+			patience = closedTime()
+		}
+	}
+	p.stop(s.timing.grace - time.Since(began))
+}
+
+// closedTime is a timer's channel that has fired and always will.
+func closedTime() <-chan time.Time {
+	c := make(chan time.Time)
+	close(c)
+	return c
 }
 
 // awaitReady asks until the unit is ready, then sets it up. Only setting up can fail.
