@@ -30,6 +30,8 @@ type Metric struct {
 	// Cumulative says of a gauge that it only rises, as a counter does, so that a rate of it means something. Flink
 	// reports its counts so.
 	Cumulative bool
+	// Foreign says that another project gave the metric a name that is not in Prometheus' style.
+	Foreign bool
 	// Unit is what one of it is, in the plural: seconds, bytes, messages, ratio …
 	Unit string
 	// Labels are those that the program itself sets, in the order of their names.
@@ -102,6 +104,7 @@ type metricEntry struct {
 	Name       string              `yaml:"name"`
 	Type       MetricType          `yaml:"type"`
 	Cumulative bool                `yaml:"cumulative"`
+	Foreign    bool                `yaml:"foreign"`
 	Unit       string              `yaml:"unit"`
 	Labels     map[string][]string `yaml:"labels"`
 	Buckets    []float64           `yaml:"buckets"`
@@ -125,7 +128,7 @@ func LoadMetrics(file string) (*Catalogue, error) {
 	for i, e := range f.Metrics {
 		node := entries.Content[i]
 		m := &Metric{
-			Name: e.Name, Type: e.Type, Cumulative: e.Cumulative, Unit: e.Unit, Buckets: e.Buckets,
+			Name: e.Name, Type: e.Type, Cumulative: e.Cumulative, Foreign: e.Foreign, Unit: e.Unit, Buckets: e.Buckets,
 			ExposedBy: e.ExposedBy, Meaning: strings.TrimSpace(e.Meaning), Line: node.Line,
 		}
 		for name, values := range e.Labels {
@@ -195,6 +198,48 @@ func (m *Metric) faults() []fault {
 	for _, l := range m.Labels {
 		if !model.LegacyValidation.IsValidLabelName(l.Name) || l.Name == "le" || slices.Contains(TargetLabels(), l.Name) {
 			bad("labels", "%q cannot be a label of its own: Prometheus sets it, or it is no label name", l.Name)
+		}
+		if len(slices.Compact(slices.Sorted(slices.Values(l.Values)))) != len(l.Values) {
+			bad("labels", "label %s has a value twice", l.Name)
+		}
+	}
+	if len(slices.Compact(slices.Sorted(slices.Values(m.ExposedBy)))) != len(m.ExposedBy) {
+		bad("exposed_by", "exposed_by names someone twice")
+	}
+	style := m.style()
+	switch {
+	case m.Foreign && len(style) == 0:
+		bad("foreign", "foreign is for names that are not in Prometheus' style, and this one is")
+	case !m.Foreign:
+		for _, f := range style {
+			bad(f.key, "%s (or say foreign: true, if another project named it)", f.text)
+		}
+	}
+	return all
+}
+
+// style is what Prometheus' conventions for names have against a metric's.
+func (m *Metric) style() []fault {
+	var all []fault
+	bad := func(key, format string, args ...any) { all = append(all, fault{key, fmt.Sprintf(format, args...)}) }
+	base, total := strings.CutSuffix(m.Name, "_total")
+	switch {
+	case m.Type == Counter && !total:
+		bad("name", "a counter's name ends in _total")
+	case m.Type != Counter && total:
+		bad("name", "only a counter's name ends in _total")
+	}
+	if strings.ToLower(m.Name) != m.Name {
+		bad("name", "names are written in snake_case")
+	}
+	for _, unit := range []string{"seconds", "bytes"} {
+		if named := strings.HasSuffix(base, "_"+unit); named != (m.Unit == unit) {
+			bad("unit", "a name ends in _%s (before _total) if that is its unit; this unit is %s", unit, m.Unit)
+		}
+	}
+	for unit, part := range map[string]string{"seconds": "seconds", "bytes": "bytes", "percent": "ratio"} {
+		if strings.HasSuffix(m.Unit, unit) && m.Unit != part {
+			bad("unit", "the unit is %s, not %s", part, m.Unit)
 		}
 	}
 	return all
