@@ -138,6 +138,9 @@ func (e *env) typed(ctx context.Context, cat *stack.Catalogue) (string, error) {
 		if have == "" {
 			have = types[strings.TrimSuffix(m.Name, "_total")]
 		}
+		if have == "unknown" && m.Type == stack.Counter && !strings.HasSuffix(m.Name, "_total") {
+			have = string(m.Type) // OpenMetrics has no counters without _total, and calls them so
+		}
 		switch {
 		case have == "":
 			faults = append(faults, m.Name+" has no type")

@@ -3,10 +3,13 @@ package smoke
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -117,16 +120,29 @@ func parsePage(text []byte, target map[string]string) (*page, error) {
 				continue
 			}
 			for _, b := range m.GetHistogram().GetBucket() {
-				add("_bucket", model.BucketLabel, fmt.Sprint(b.GetUpperBound()))
+				add("_bucket", model.BucketLabel, bound(b.GetUpperBound()))
 			}
 			add("_sum")
 			add("_count")
 		}
 	}
 	if len(p.series) == 0 {
-		return nil, fmt.Errorf("the page has no series")
+		return nil, errors.New("the page has no series")
 	}
+	// A scrape adds this one itself.
+	up := map[string]string{model.MetricNameLabel: "up"}
+	maps.Copy(up, target)
+	p.series = append(p.series, up)
 	return p, nil
+}
+
+// bound is a bucket's upper bound as Prometheus writes it, whatever the page does: 2 becomes 2.0.
+func bound(v float64) string {
+	text := strconv.FormatFloat(v, 'g', -1, 64)
+	if math.IsInf(v, 0) || strings.ContainsAny(text, ".e") {
+		return text
+	}
+	return text + ".0"
 }
 
 // pendingNote says of a figure what of it is not Prometheus' own yet.

@@ -193,6 +193,7 @@ func TestAPageIsWhatPrometheusWouldStore(t *testing.T) {
 	t.Parallel()
 	p, err := parsePage([]byte(`# TYPE h histogram
 h_bucket{a="b",le="0.5"} 1
+h_bucket{a="b",le="2"} 2
 h_bucket{a="b",le="+Inf"} 2
 h_sum{a="b"} 1
 h_count{a="b"} 2
@@ -203,6 +204,7 @@ c_total 1
 	assert.Equal(t, map[string]string{"h": "histogram", "c_total": "counter"}, p.types)
 	assert.ElementsMatch(t, []map[string]string{
 		{"__name__": "h_bucket", "a": "b", "le": "0.5", "job": "j"}, {"__name__": "h_bucket", "a": "b", "le": "+Inf", "job": "j"},
+		{"__name__": "h_bucket", "a": "b", "le": "2.0", "job": "j"}, {"__name__": "up", "job": "j"},
 		{"__name__": "h_sum", "a": "b", "job": "j"}, {"__name__": "h_count", "a": "b", "job": "j"}, {"__name__": "c_total", "job": "j"},
 	}, p.series)
 	for _, text := range []string{"", "<html>"} {
