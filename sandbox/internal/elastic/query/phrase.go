@@ -1,0 +1,172 @@
+package query
+
+import (
+	"slices"
+	"strings"
+
+	"obsandbox/sandbox/internal/elastic/engine"
+	"obsandbox/sandbox/internal/elastic/mapping"
+	"obsandbox/sandbox/internal/elastic/segment"
+)
+
+// phraseNode looks for terms at their places, or within a slop of them.
+type phraseNode struct {
+	f     *mapping.Field
+	terms []string
+	at    []uint32
+	slop  int
+	boost float64
+	c     *Context
+	// last takes the last term as a prefix.
+	last bool
+}
+
+func (n *phraseNode) Terms(add func(Mark)) {
+	m := Mark{Field: n.f, Phrase: n.terms, Slop: n.slop}
+	if n.last {
+		m.Match = func(term string) bool {
+			return slices.Contains(n.terms[:len(n.terms)-1], term) || strings.HasPrefix(term, n.terms[len(n.terms)-1])
+		}
+	}
+	add(m)
+}
+
+func (n *phraseNode) Match(v *engine.View) Bits {
+	out := newBits(v)
+	n.walk(v, func(doc int, _ float64) { out[doc>>6] |= 1 << (doc & 63) })
+	return out
+}
+
+func (n *phraseNode) Scorer(v *engine.View) Scorer {
+	f := v.Field(n.f.Name)
+	if f == nil || n.boost == 0 {
+		return nil
+	}
+	idf, avg := 0.0, 0.0
+	for _, t := range n.terms {
+		st := n.c.termStats(n.f, t)
+		idf, avg = idf+st.idf(), st.avgLen
+	}
+	var norms *segment.Column
+	if n.f.Norms {
+		norms = f.Norms
+	}
+	scores := map[int]float64{}
+	n.walk(v, func(doc int, freq float64) { scores[doc] = n.boost * idf * tf(freq, norms, doc, avg) })
+	return mapScorer(scores)
+}
+
+type mapScorer map[int]float64
+
+func (m mapScorer) Score(doc int) float64 { return m[doc] }
+
+// walker is one place of a phrase: the documents of its terms with positions.
+type walker struct {
+	docs []uint32
+	at   int
+	pos  *segment.Positions
+	buf  []uint32
+}
+
+// seek moves to a document and says whether the term is in it.
+func (w *walker) seek(doc uint32) bool {
+	for w.at < len(w.docs) && w.docs[w.at] < doc {
+		w.pos.Skip()
+		w.at++
+	}
+	if w.at < len(w.docs) && w.docs[w.at] == doc {
+		w.buf = w.pos.Next(w.buf[:0])
+		w.at++
+		return true
+	}
+	return false
+}
+
+// walk calls fn for every document with the phrase and how often it has it.
+func (n *phraseNode) walk(v *engine.View, fn func(doc int, freq float64)) {
+	f := v.Field(n.f.Name)
+	if f == nil || f.Dict == nil {
+		return
+	}
+	places := make([][]*walker, len(n.terms))
+	var both Bits
+	for i, term := range n.terms {
+		from := f.Dict.Seek(term)
+		to := from
+		if n.last && i == len(n.terms)-1 {
+			for to < f.Dict.Len() && strings.HasPrefix(f.Dict.Term(to), term) {
+				to++
+			}
+		} else if from < f.Dict.Len() && f.Dict.Term(from) == term {
+			to = from + 1
+		}
+		has := newBits(v)
+		for ord := from; ord < to; ord++ {
+			f.Or(ord, has)
+			places[i] = append(places[i], &walker{docs: f.Docs(ord, nil), pos: f.Positions(ord)})
+		}
+		if both == nil {
+			both = has
+		} else {
+			both.and(has)
+		}
+		if both.empty() {
+			return
+		}
+	}
+	lists := make([][]uint32, len(n.terms))
+	for doc := range v.Docs() {
+		if !both.Has(doc) {
+			continue
+		}
+		for i, ws := range places {
+			lists[i] = lists[i][:0]
+			for _, w := range ws {
+				if w.seek(uint32(doc)) {
+					lists[i] = append(lists[i], w.buf...)
+				}
+			}
+			if len(ws) > 1 {
+				slices.Sort(lists[i])
+			}
+		}
+		if freq := n.count(lists); freq > 0 {
+			fn(doc, freq)
+		}
+	}
+}
+
+// count is how often a document has the phrase; sloppy finds count less the further apart the terms are.
+func (n *phraseNode) count(lists [][]uint32) float64 {
+	freq := 0.0
+	if n.slop == 0 {
+		for _, p := range lists[0] {
+			found := true
+			for i := 1; i < len(lists) && found; i++ {
+				_, found = slices.BinarySearch(lists[i], p+n.at[i]-n.at[0])
+			}
+			if found {
+				freq++
+			}
+		}
+		return freq
+	}
+	// Shifted by their places, the terms of an exact phrase are at one position; the slop is how far apart they may be.
+	idx := make([]int, len(lists))
+	for {
+		lo, hi, least := int64(1<<62), int64(-1<<62), 0
+		for i, list := range lists {
+			p := int64(list[idx[i]]) - int64(n.at[i])
+			if p < lo {
+				lo, least = p, i
+			}
+			hi = max(hi, p)
+		}
+		if hi-lo <= int64(n.slop) {
+			freq += 1 / float64(1+hi-lo)
+		}
+		if idx[least]++; idx[least] >= len(lists[least]) {
+			return freq
+		}
+	}
+}

@@ -1,0 +1,288 @@
+package search
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"obsandbox/sandbox/internal/elastic/dates"
+	"obsandbox/sandbox/internal/elastic/engine"
+	"obsandbox/sandbox/internal/elastic/eserr"
+	"obsandbox/sandbox/internal/elastic/mapping"
+	"obsandbox/sandbox/internal/elastic/segment"
+	"obsandbox/sandbox/internal/elastic/xcontent"
+)
+
+// HitJSON prints hits: the objects of hits.hits.
+func (r *Request) HitJSON(res *Result) ([]map[string]any, error) {
+	return r.print(res.Hits, res)
+}
+
+func (r *Request) print(hits []*Hit, res *Result) ([]map[string]any, error) {
+	out := make([]map[string]any, 0, len(hits))
+	readers := map[*engine.View]*segment.Sources{}
+	for _, h := range hits {
+		obj := map[string]any{"_index": h.target.Index, "_score": nil}
+		if res.scored {
+			obj["_score"] = float32(h.score)
+		}
+		if len(h.sorts) > 0 {
+			obj["sort"] = h.sorts
+		}
+		if !r.NoStored {
+			obj["_id"] = h.view.ID(h.doc)
+		}
+		if r.Version {
+			obj["_version"] = h.view.Version.At(h.doc)
+		}
+		if r.SeqNo {
+			obj["_seq_no"], obj["_primary_term"] = h.view.Segment.Seq.At(h.doc), 1
+		}
+		reader := readers[h.view]
+		if reader == nil {
+			reader = h.view.Sources()
+			readers[h.view] = reader
+		}
+		var src []byte
+		needs := !r.Source.Off && !r.NoStored || len(r.Fields) > 0 || r.Highlight != nil
+		if needs && h.target.Mapping.SourceEnabled {
+			raw, err := reader.Get(h.doc)
+			if err != nil {
+				return nil, err
+			}
+			src = slices.Clone(raw)
+			if !r.Source.Off && !r.NoStored {
+				kept, err := r.Source.Apply(src)
+				if err != nil {
+					return nil, err
+				}
+				obj["_source"] = json.RawMessage(kept)
+			}
+		}
+		fields := map[string]any{}
+		if err := r.docValues(h, fields); err != nil {
+			return nil, err
+		}
+		if len(r.Fields) > 0 && src != nil {
+			if err := r.sourceFields(h, src, fields); err != nil {
+				return nil, err
+			}
+		}
+		if len(fields) > 0 {
+			obj["fields"] = fields
+		}
+		if ig := ignoredOf(h); len(ig) > 0 {
+			obj["_ignored"] = ig
+		}
+		if r.Highlight != nil && src != nil {
+			hl, err := r.Highlight.of(h.target, res.marks[h.target], src)
+			if err != nil {
+				return nil, err
+			}
+			if len(hl) > 0 {
+				obj["highlight"] = hl
+			}
+		}
+		out = append(out, obj)
+	}
+	return out, nil
+}
+
+func ignoredOf(h *Hit) []string {
+	f := h.view.Field("_ignored")
+	if f == nil {
+		return nil
+	}
+	var out []string
+	for i, end := f.Ords.Range(h.doc); i < end; i++ {
+		out = append(out, strings.Clone(f.Dict.Term(int(f.Ords.At(i)))))
+	}
+	return out
+}
+
+// docValues adds the values of docvalue_fields.
+func (r *Request) docValues(h *Hit, out map[string]any) error {
+	for _, spec := range r.DocValues {
+		for _, f := range h.target.Mapping.Matching(spec.Field) {
+			if !f.Aggregatable() {
+				if strings.Contains(spec.Field, "*") {
+					continue
+				}
+				return ShardFail(h.target.Index, "Can't load fielddata on [%s] because fielddata is unsupported on fields of type [%s]. Use doc values instead.", f.Name, f.Type)
+			}
+			format := f.Format
+			if spec.Format != "" && spec.Format != "use_field_mapping" {
+				var err error
+				if !f.IsDate() {
+					return ShardFail(h.target.Index, "Field [%s] of type [%s] doesn't support formats.", f.Name, f.Type)
+				}
+				if format, err = dates.Compile(spec.Format); err != nil {
+					return eserr.Illegal("%s", err)
+				}
+			}
+			if values := Values(f, h.view, h.doc, format); len(values) > 0 {
+				out[f.Name] = values
+			}
+		}
+	}
+	return nil
+}
+
+// Values are a field's values in a document, from its columns; dates in a format.
+func Values(f *mapping.Field, v *engine.View, doc int, format *dates.Format) []any {
+	sf := v.Field(storageName(f))
+	if sf == nil {
+		return nil
+	}
+	var out []any
+	if sf.Num != nil {
+		for i, end := sf.Num.Range(doc); i < end; i++ {
+			raw := sf.Num.At(i)
+			switch {
+			case f.IsDate():
+				out = append(out, format.Print(f.Time(raw)))
+			case f.Type == "boolean":
+				out = append(out, raw != 0)
+			default:
+				out = append(out, f.Output(raw))
+			}
+		}
+		return out
+	}
+	if sf.Ords == nil {
+		return nil
+	}
+	for i, end := sf.Ords.Range(doc); i < end; i++ {
+		term := sf.Dict.Term(int(sf.Ords.At(i)))
+		if f.Key != "" && !strings.HasPrefix(term, f.Key+"\x00") {
+			continue
+		}
+		out = append(out, strings.Clone(f.TermText(term)))
+	}
+	return out
+}
+
+// sourceFields adds the values of fields: from the source, as the mapping reads them.
+func (r *Request) sourceFields(h *Hit, src []byte, out map[string]any) error {
+	tree, err := xcontent.Parse(src)
+	if err != nil {
+		return fmt.Errorf("read a source for its fields: %w", err)
+	}
+	m := h.target.Mapping
+	leaves := map[string][]*xcontent.Value{}
+	var order []string
+	var walk func(path string, v *xcontent.Value)
+	walk = func(path string, v *xcontent.Value) {
+		switch {
+		case v.Is(xcontent.Object):
+			if f := m.Field(path); path != "" && f != nil && f.Keyed != nil {
+				leaves[path] = append(leaves[path], v)
+				order = append(order, path)
+			}
+			for _, member := range v.Members {
+				full := member.Key
+				if path != "" {
+					full = path + "." + member.Key
+				}
+				walk(full, member.Value)
+			}
+		case v.Is(xcontent.Array):
+			for _, item := range v.Items {
+				walk(path, item)
+			}
+		case !v.Is(xcontent.Null):
+			if leaves[path] == nil {
+				order = append(order, path)
+			}
+			leaves[path] = append(leaves[path], v)
+		}
+	}
+	walk("", tree)
+	add := func(name string, f *mapping.Field, spec FieldSpec, values []*xcontent.Value) error {
+		var format *dates.Format
+		if f != nil && f.IsDate() {
+			format = f.Format
+			if spec.Format != "" {
+				if format, err = dates.Compile(spec.Format); err != nil {
+					return eserr.Illegal("%s", err)
+				}
+			}
+		}
+		var printed []any
+		for _, v := range values {
+			if p, ok := fieldValue(f, v, format); ok {
+				printed = append(printed, p)
+			}
+		}
+		if len(printed) > 0 {
+			out[name] = printed
+		}
+		return nil
+	}
+	for _, spec := range r.Fields {
+		for _, path := range order {
+			f := m.Field(path)
+			if f == nil {
+				if spec.IncludeUnmapped && mapping.Glob(spec.Field, path) {
+					if err := add(path, nil, spec, leaves[path]); err != nil {
+						return err
+					}
+				}
+				continue
+			}
+			if f.Key != "" && (strings.Contains(spec.Field, "*") || spec.Field != path) {
+				continue
+			}
+			if mapping.Glob(spec.Field, path) {
+				if err := add(path, f, spec, leaves[path]); err != nil {
+					return err
+				}
+			}
+			for _, sub := range f.Subs {
+				if mapping.Glob(spec.Field, sub.Name) {
+					if err := add(sub.Name, sub, spec, leaves[path]); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		if f := m.Field(spec.Field); f != nil && out[spec.Field] == nil && leaves[f.Name] != nil {
+			if err := add(spec.Field, f, spec, leaves[f.Name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fieldValue is a value of a source as its field prints it; false for what the field did not take.
+func fieldValue(f *mapping.Field, v *xcontent.Value, format *dates.Format) (any, bool) {
+	if f == nil || f.Keyed != nil || f.Key != "" {
+		return v.Any(), true
+	}
+	text := v.Text()
+	switch {
+	case f.Kind == mapping.Text:
+		return text, true
+	case f.Numeric():
+		n, err := f.Number(text, v.Is(xcontent.String))
+		if err != nil {
+			return nil, false
+		}
+		switch {
+		case f.IsDate():
+			return format.Print(f.Time(n)), true
+		case f.Type == "boolean":
+			return n != 0, true
+		}
+		return f.Output(n), true
+	}
+	if f.IgnoreAbove > 0 && len([]rune(text)) > f.IgnoreAbove {
+		return nil, false
+	}
+	if f.Normalize != nil {
+		return f.Normalize(text), true
+	}
+	return text, true
+}
