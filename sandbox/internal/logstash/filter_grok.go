@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"obsandbox/sandbox/internal/logstash/event"
 	"obsandbox/sandbox/internal/logstash/grok"
+	"obsandbox/sandbox/internal/logstash/lang"
 )
 
 // grokFilter takes fields out of text by named patterns.
@@ -28,8 +30,15 @@ type grokFilter struct {
 }
 
 type grokField struct {
-	ref         event.Ref
-	expressions []*grok.Expression
+	ref      event.Ref
+	patterns []*grokPattern
+}
+
+// grokPattern is an expression with its place and how often it has matched.
+type grokPattern struct {
+	*grok.Expression
+	pos  lang.Pos
+	hits atomic.Int64
 }
 
 func newGrok(b *build) (filter, error) {
@@ -84,7 +93,7 @@ func newGrok(b *build) (filter, error) {
 				b.failAt(v.Pos, "match", "%v", err)
 				continue
 			}
-			gf.expressions = append(gf.expressions, x)
+			gf.patterns = append(gf.patterns, &grokPattern{Expression: x, pos: v.Pos})
 		}
 		f.fields = append(f.fields, gf)
 	}
@@ -159,13 +168,16 @@ func (f *grokFilter) match(e *event.Event, field grokField) (bool, error) {
 func (f *grokFilter) matchText(e *event.Event, field grokField, value any) (bool, error) {
 	text := event.ToString(value)
 	matched := false
-	for _, x := range field.expressions {
+	for _, x := range field.patterns {
 		ok, err := x.Match(text, func(name string, v any) { f.capture(e, name, v) })
 		if err != nil {
 			return false, err
 		}
 		// Without break_on_match the last expression decides, as in Logstash.
 		matched = ok
+		if ok {
+			x.hits.Add(1)
+		}
 		if ok && f.breakOnMatch {
 			break
 		}

@@ -121,3 +121,40 @@ func child(container any, key string) (any, bool) {
 	}
 	return nil, false
 }
+
+// keys is the reference's path where metadata is a field like others.
+func (r Ref) keys() []string {
+	if r.meta {
+		return append([]string{MetadataField}, r.path...)
+	}
+	return r.path
+}
+
+// Lookup is the value of a field in plain data, of which metadata is a part.
+func Lookup(data map[string]any, ref Ref) (any, bool) {
+	var at any = data
+	for _, key := range ref.keys() {
+		next, ok := child(at, key)
+		if !ok {
+			return nil, false
+		}
+		at = next
+	}
+	return at, true
+}
+
+// Delete takes a field out of plain data.
+func Delete(data map[string]any, ref Ref) {
+	keys := ref.keys()
+	var at any = data
+	for _, key := range keys[:len(keys)-1] {
+		next, ok := child(at, key)
+		if !ok {
+			return
+		}
+		at = next
+	}
+	if m, ok := at.(map[string]any); ok {
+		delete(m, keys[len(keys)-1])
+	}
+}
