@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -115,11 +116,13 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	return exitBroken
 }
 
+// place is how an error begins that belongs to a file: path:line: or path:
+var place = regexp.MustCompile(`^/[^\n:]+:(\d+:)? `)
+
 // complain writes an error; an error at a place in a file starts its line, so that editors find it.
 func complain(w io.Writer, err error) {
 	text := strings.TrimRight(err.Error(), "\n")
-	var at *stack.FileError
-	if errors.As(err, &at) && strings.HasPrefix(text, at.File) {
+	if place.MatchString(text) {
 		fmt.Fprintln(w, text)
 		return
 	}

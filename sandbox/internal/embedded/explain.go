@@ -18,7 +18,9 @@ var (
 	wrapping = regexp.MustCompile(`failed to get config: |cannot unmarshal the configuration: |decoding failed due to the following error\(s\):|parsing YAML file |yaml: unmarshal errors:|yaml: `)
 	yamlLine = regexp.MustCompile(`^\s*line (\d+): (.*)$`)
 	ruleLine = regexp.MustCompile(`^\s*(\d+):\d+: (.*)$`)
-	goType   = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	// Go's templates say their file's base name.
+	templateLine = regexp.MustCompile(`template: (\S+?):(\d+)(?::\d+)?: (.*)$`)
+	goType       = regexp.MustCompile(`field (\S+) not found in type \S+`)
 )
 
 // explain turns the output of a checker into errors with places in what is checked in.
@@ -33,13 +35,13 @@ func (st *starter) explain(c stack.Component, files []stack.Rendered, output str
 			line, at = after, files[0]
 		}
 		line = strings.TrimPrefix(line, "Error: ")
+		if checkerNoise.MatchString(line) {
+			continue
+		}
 		for _, f := range st.known(files, line) {
 			// The longest match comes last; what follows the path is about this file.
 			_, after, _ := strings.Cut(line, f.Path)
 			line, at = strings.TrimLeft(after, ": "), f
-		}
-		if checkerNoise.MatchString(line) {
-			continue
 		}
 		text := strings.Join(strings.Fields(wrapping.ReplaceAllString(line, "")), " ")
 		number := 0
@@ -52,6 +54,14 @@ func (st *starter) explain(c stack.Component, files []stack.Rendered, output str
 		text = goType.ReplaceAllString(text, `unknown key "$1"`)
 		if text == "" {
 			continue
+		}
+		if m := templateLine.FindStringSubmatch(text); m != nil {
+			for _, f := range files {
+				if filepath.Base(f.Name) == m[1] {
+					number, _ = strconv.Atoi(m[2])
+					at, text = f, m[3]
+				}
+			}
 		}
 		errs = append(errs, st.placed(at, number, text))
 	}

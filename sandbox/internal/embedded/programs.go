@@ -249,3 +249,26 @@ func errNoGo(prog program) error {
 }
 
 var errBuild = errors.New("go build failed")
+
+// FindPrograms makes sure that real programs of a stack exist and returns their paths in the order of the names: those
+// on PATH in the pinned version, those built before, or those built now. cache is the directory that `up` uses; empty
+// is CacheDir. progress tells how far a build is.
+func FindPrograms(ctx context.Context, s *stack.Stack, cache string, names []string, progress func(string)) ([]string, error) {
+	if cache == "" {
+		dir, err := CacheDir()
+		if err != nil {
+			return nil, err
+		}
+		cache = dir
+	}
+	p, err := newPrograms(ctx, s, filepath.Join(cache, "bin"))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if _, err := s.Program(name); err != nil {
+			return nil, err
+		}
+	}
+	return p.ensure(ctx, names, progress)
+}
