@@ -25,7 +25,8 @@ func traceChecks(e *env) []*check {
 		{
 			name: "jaeger answers", needs: needs,
 			assert: func(ctx context.Context) (string, error) {
-				return e.healthy(ctx, "jaeger", "health", "/status", "StatusOK")
+				_, err := e.healthy(ctx, "jaeger", "health", "/status", "StatusOK")
+				return "", err
 			},
 		},
 		{
@@ -248,65 +249,4 @@ func (e *env) platformTraces(ctx context.Context) (string, error) {
 		"a trace of the platform: process_event with event.id and event.type, and under it validate, transform, enrich",
 		fmt.Sprintf("%d services (%s), %d traces; %s", len(services.Data), strings.Join(services.Data, ", "), seen, strings.Join(faults, "; ")), look,
 	}
-}
-
-// logOpensTrace goes the way of the link in Grafana: from the stored document to the trace.
-func (e *env) logOpensTrace(ctx context.Context) (string, error) {
-	if err := e.tracing.wait(ctx); err != nil {
-		return "", err
-	}
-	docs, err := e.theLine(ctx, lineStandard)
-	if err != nil {
-		return "", err
-	}
-	if len(docs) == 0 {
-		return "", &mismatch{"the standard log line, to take its trace_id", "the line is not stored", "the check of the standard log line"}
-	}
-	return e.opens(ctx, docs[0])
-}
-
-// opens follows a stored line's trace_id, and its span_id within the trace.
-func (e *env) opens(ctx context.Context, doc document) (string, error) {
-	id, spanID := doc.field("trace_id"), doc.field("span_id")
-	look := e.addr.URL("jaeger", "query") + "/api/traces/" + id
-	expected := fmt.Sprintf("trace %s with span %s", id, spanID)
-	spans, err := e.trace(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	if len(spans) == 0 {
-		return "", &mismatch{expected, "no such trace", look}
-	}
-	i := slices.IndexFunc(spans, func(s span) bool { return s.id == spanID })
-	if i < 0 {
-		return "", &mismatch{expected, "the trace has no such span: " + spanNames(spans), look}
-	}
-	return fmt.Sprintf("span %s of %s", spans[i].name, spans[i].service), nil
-}
-
-// platformLogsOpenTraces takes the latest lines; for the newest, the trace may still be on its way.
-func (e *env) platformLogsOpenTraces(ctx context.Context) (string, error) {
-	docs, _, err := e.search(ctx, jsonObject{"bool": jsonObject{
-		"filter":   []any{exists("trace_id"), exists("span_id"), exists("pod_name")},
-		"must_not": []any{term("trace_id", e.traceID())},
-	}}, 20)
-	if err != nil {
-		return "", err
-	}
-	var last error
-	opened := 0
-	for _, doc := range docs {
-		if _, err := e.opens(ctx, doc); err != nil {
-			last = err
-			continue
-		}
-		opened++
-	}
-	if opened == 0 {
-		if last != nil {
-			return "", fmt.Errorf("none of the latest %d lines opens its trace; the last of them:\n%w", len(docs), last)
-		}
-		return "", &mismatch{"log lines of the platform with trace_id and span_id", "none", e.addr.URL("elasticsearch", "http") + "/" + logIndices + "/_search?q=_exists_:trace_id"}
-	}
-	return fmt.Sprintf("%d of the latest %d lines", opened, len(docs)), nil
 }
