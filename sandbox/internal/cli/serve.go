@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 
+	"obsandbox/sandbox/internal/elastic"
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/kafka"
 	"obsandbox/sandbox/internal/logstash"
@@ -17,10 +18,11 @@ import (
 
 // serveCmd has what this program serves itself. A component that is no field here cannot be run without a container.
 type serveCmd struct {
-	Kafka    serveKafka    `cmd:"" help:"Kafka: franz-go's kfake with a data directory."`
-	Logstash serveLogstash `cmd:"" help:"The runner of Logstash's pipelines."`
-	Platform servePlatform `cmd:"" help:"The simulated ingestion platform."`
-	Grafana  serveGrafana  `cmd:"" help:"The viewer, in Grafana's place."`
+	Kafka         serveKafka         `cmd:"" help:"Kafka: franz-go's kfake with a data directory."`
+	Elasticsearch serveElasticsearch `cmd:"" help:"The log store, with the part of Elasticsearch's API that the stack uses."`
+	Logstash      serveLogstash      `cmd:"" help:"The runner of Logstash's pipelines."`
+	Platform      servePlatform      `cmd:"" help:"The simulated ingestion platform."`
+	Grafana       serveGrafana       `cmd:"" help:"The viewer, in Grafana's place."`
 }
 
 // served are the names of the components that this program can serve.
@@ -58,6 +60,16 @@ type serveKafka struct {
 
 func (c *serveKafka) Run(ctx context.Context) error {
 	return serve(ctx, kafka.Run, kafka.Config{Listen: c.Listen, Data: c.Data, Topics: c.Topics})
+}
+
+type serveElasticsearch struct {
+	Listen string `required:"" placeholder:"HOST:PORT" help:"Where the HTTP API listens."`
+	Data   string `type:"path" placeholder:"DIR" help:"Where the indices are kept (default: a temporary directory)."`
+	Config string `type:"path" placeholder:"FILE" help:"The elasticsearch.yml (default: Elasticsearch's own defaults)."`
+}
+
+func (c *serveElasticsearch) Run(ctx context.Context) error {
+	return serve(ctx, elastic.Run, elastic.Config{Listen: c.Listen, Data: c.Data, ConfigFile: c.Config})
 }
 
 type serveLogstash struct {
