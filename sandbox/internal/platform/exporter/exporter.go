@@ -4,6 +4,7 @@ package exporter
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,9 +62,14 @@ func (e errGone) Error() string { return fmt.Sprintf("%s is gone", e.host) }
 func metric(desc *prometheus.Desc, s *world.Series) prometheus.Metric {
 	switch s.Metric.Type {
 	case stack.Counter:
-		return prometheus.MustNewConstMetric(desc, prometheus.CounterValue, s.Value, s.Labels...)
+		value := s.Value
+		if s.Metric.Unit != "seconds" {
+			// The world counts in fractions of a message; what is shown are whole ones.
+			value = math.Floor(value)
+		}
+		return prometheus.MustNewConstMetric(desc, prometheus.CounterValue, value, s.Labels...)
 	case stack.Histogram:
-		// The world counts in fractions of an observation; what is shown are whole ones, and still cumulative.
+		// As with counters. Buckets stay cumulative by it.
 		buckets := make(map[float64]uint64, len(s.Buckets))
 		for i, bound := range s.Metric.Buckets {
 			buckets[bound] = uint64(s.Buckets[i])

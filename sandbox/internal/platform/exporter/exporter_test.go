@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,18 +21,20 @@ import (
 	"obsandbox/sandbox/internal/stack"
 )
 
-func newWorld(t *testing.T) (*world.World, *stack.Catalogue) {
+func newWorld(t testing.TB) (*world.World, *stack.Catalogue) { return seeded(t, 1) }
+
+func seeded(t testing.TB, seed uint64) (*world.World, *stack.Catalogue) {
 	t.Helper()
 	c, err := stack.LoadMetrics("../../../../stack/metrics.yaml")
 	require.NoError(t, err)
 	start := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
-	w, err := world.New(world.Config{Seed: 1, Start: start}, c)
+	w, err := world.New(world.Config{Seed: seed, Start: start}, c)
 	require.NoError(t, err)
 	w.Advance(start.Add(2 * time.Minute))
 	return w, c
 }
 
-func scrape(t *testing.T, w *world.World, host, accept string) *httptest.ResponseRecorder {
+func scrape(t testing.TB, w *world.World, host, accept string) *httptest.ResponseRecorder {
 	t.Helper()
 	res := httptest.NewRecorder()
 	req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
@@ -51,11 +54,7 @@ func TestEveryHostExposesWhatTheCatalogueSays(t *testing.T) {
 	for _, h := range w.Hosts() {
 		t.Run(h.Name, func(t *testing.T) {
 			t.Parallel()
-			res := scrape(t, w, h.Name, "text/plain")
-			require.Equal(t, http.StatusOK, res.Code)
-			parser := expfmt.NewTextParser(model.LegacyValidation)
-			families, err := parser.TextToMetricFamilies(res.Body)
-			require.NoError(t, err)
+			families := families(t, w, h.Name)
 			for _, m := range c.Metrics {
 				f, there := families[m.Name]
 				if !slices.Contains(m.ExposedBy, h.Exposer()) {
@@ -87,21 +86,141 @@ func TestEveryHostExposesWhatTheCatalogueSays(t *testing.T) {
 	}
 }
 
-// foreign are the names that other projects gave their metrics, not in Prometheus' style.
-func foreign(name string) bool {
-	return slices.ContainsFunc([]string{"flink_", "pg_", "kafka_", "redis_", "storage_capacity_utilization"}, func(p string) bool { return strings.HasPrefix(name, p) })
-}
-
-func TestOurOwnNamesFollowPrometheusStyle(t *testing.T) {
+// TestStyle asks Prometheus' linter, which must agree with the catalogue on which names are foreign.
+func TestStyle(t *testing.T) {
 	t.Parallel()
-	w, _ := newWorld(t)
+	w, c := newWorld(t)
 	for _, h := range w.Hosts() {
 		problems, err := promlint.New(strings.NewReader(scrape(t, w, h.Name, "text/plain").Body.String())).Lint()
 		require.NoError(t, err)
 		for _, p := range problems {
-			assert.True(t, foreign(p.Metric), "%s: %s", p.Metric, p.Text)
+			m, ok := c.Metric(p.Metric)
+			require.True(t, ok, p.Metric)
+			assert.True(t, m.Foreign, "%s: %s", p.Metric, p.Text)
 		}
 	}
+}
+
+// families are all metrics of a host, as a scraper reads them.
+func families(t testing.TB, w *world.World, host string) map[string]*dto.MetricFamily {
+	t.Helper()
+	res := scrape(t, w, host, "text/plain")
+	require.Equal(t, http.StatusOK, res.Code, host)
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	all, err := parser.TextToMetricFamilies(res.Body)
+	require.NoError(t, err)
+	return all
+}
+
+// TestCountersOnlyRise reads the platform again and again, over a rollout: what a host shows never falls, and a
+// histogram's buckets are in order, its count is its last bucket, and its mean lies within its bounds.
+func TestCountersOnlyRise(t *testing.T) {
+	t.Parallel()
+	w, _ := newWorld(t)
+	last := map[string]float64{}
+	rises := func(host string, m *dto.Metric, what string, v float64) {
+		id := host + " " + what + " " + labelsOf(m)
+		require.GreaterOrEqual(t, v, last[id], id)
+		last[id] = v
+	}
+	hosts := map[string]bool{}
+	for range 20 {
+		w.Advance(w.Now().Add(25 * time.Minute))
+		for _, h := range w.Hosts() {
+			hosts[h.Name] = true
+			for name, f := range families(t, w, h.Name) {
+				for _, m := range f.GetMetric() {
+					switch f.GetType() {
+					case dto.MetricType_COUNTER:
+						rises(h.Name, m, name, m.GetCounter().GetValue())
+					case dto.MetricType_HISTOGRAM:
+						rises(h.Name, m, name+"_sum", m.GetHistogram().GetSampleSum())
+						consistent(t, name, m.GetHistogram())
+						for _, b := range m.GetHistogram().GetBucket() {
+							rises(h.Name, m, fmt.Sprint(name, b.GetUpperBound()), float64(b.GetCumulativeCount()))
+						}
+					}
+				}
+			}
+		}
+	}
+	assert.Greater(t, len(hosts), 22, "pods were replaced meanwhile")
+}
+
+func labelsOf(m *dto.Metric) string {
+	var all []string
+	for _, l := range m.GetLabel() {
+		all = append(all, l.GetName()+"="+l.GetValue())
+	}
+	return strings.Join(all, ",")
+}
+
+func consistent(t *testing.T, name string, h *dto.Histogram) {
+	t.Helper()
+	below := uint64(0)
+	for _, b := range h.GetBucket() {
+		require.GreaterOrEqual(t, b.GetCumulativeCount(), below, name)
+		below = b.GetCumulativeCount()
+	}
+	require.Equal(t, h.GetSampleCount(), below, "%s: +Inf is all", name)
+	if n := float64(h.GetSampleCount()); n > 100 {
+		least := 0.0 // if each observation were as small as its bucket allows
+		for i, b := range h.GetBucket()[1:] {
+			least += h.GetBucket()[i].GetUpperBound() * float64(b.GetCumulativeCount()-h.GetBucket()[i].GetCumulativeCount())
+		}
+		require.GreaterOrEqual(t, h.GetSampleSum(), least*0.99, name)
+	}
+}
+
+// sum adds the counters of a name over all hosts, of those whose labels are as wanted.
+func sum(t *testing.T, w *world.World, name, labels string) float64 {
+	t.Helper()
+	total := 0.0
+	for _, h := range w.Hosts() {
+		for _, m := range families(t, w, h.Name)[name].GetMetric() {
+			if strings.Contains(labelsOf(m), labels) {
+				total += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return total
+}
+
+// TestNothingIsLostOnTheWay adds up what scrapers see of each step of the events' way.
+func TestNothingIsLostOnTheWay(t *testing.T) {
+	t.Parallel()
+	w, _ := newWorld(t)
+	w.Advance(w.Now().Add(15 * time.Minute))
+	published := sum(t, w, "collector_messages_published_total", "")
+	require.Greater(t, published, 9_000_000.0)
+	near := func(a, b float64, what string) { assert.InDelta(t, a, b, 20, what) } // each series is rounded down
+	near(sum(t, w, "collector_messages_received_total", "status=success"), published+sum(t, w, "kafka_producer_records_in_flight", ""), "received: published, or in flight")
+	near(sum(t, w, "kafka_producer_record_ack_total", ""), published, "acknowledged: published")
+	near(sum(t, w, "kafka_server_brokertopicmetrics_messagesin_total", "topic=events"), published, "on the brokers: published")
+	validated := sum(t, w, "pipeline_messages_processed_total", "stage=validation")
+	near(validated+sum(t, w, "kafka_consumergroup_lag", "topic=events"), published, "read by Flink, or lag")
+	enriched := sum(t, w, "pipeline_messages_processed_total", "stage=enrichment,status=success")
+	failed := sum(t, w, "pipeline_messages_processed_total", "status=error")
+	near(enriched+failed, validated, "enriched, or failed in a stage")
+	near(sum(t, w, "storage_writes_total", "backend=timescaledb"), enriched, "written: enriched")
+	near(sum(t, w, "pipeline_enrichment_cache_hits_total", "")+sum(t, w, "storage_cache_hits_total", ""), sum(t, w, "redis_keyspace_hits_total", ""), "what the cache has answered")
+	near(sum(t, w, "collector_errors_total", ""), sum(t, w, "collector_messages_received_total", "status=error"), "errors: messages that failed")
+	near(sum(t, w, "storage_write_errors_total", ""), sum(t, w, "storage_writes_total", "status=error"), "errors: writes that failed")
+}
+
+func TestTheSeedDecides(t *testing.T) {
+	t.Parallel()
+	text := func(seed uint64) string {
+		w, _ := seeded(t, seed)
+		var all strings.Builder
+		for _, h := range w.Hosts() {
+			all.WriteString(scrape(t, w, h.Name, "application/openmetrics-text; version=1.0.0").Body.String())
+		}
+		return all.String()
+	}
+	one := text(1)
+	assert.Equal(t, one, text(1))
+	assert.NotEqual(t, one, text(2))
 }
 
 func TestOpenMetrics(t *testing.T) {

@@ -20,19 +20,19 @@ type collector struct {
 }
 
 func (w *World) newCollector(h *host) *collector {
-	errors := func(kind string) *Series { return w.bind(h, "collector_errors_total", kind) }
+	errors := func(kind string) *Series { return w.counter(h, "collector_errors_total", kind) }
 	return &collector{
 		host:     h,
 		timeouts: errors("api_timeout"), invalid: errors("invalid_payload"), lost: errors("publish_failed"), limited: errors("rate_limited"),
-		received:       w.bind(h, "collector_messages_received_total", "success"),
-		failed:         w.bind(h, "collector_messages_received_total", "error"),
-		published:      w.bind(h, "collector_messages_published_total"),
-		inFlight:       w.bind(h, "kafka_producer_records_in_flight"),
-		sent:           w.bind(h, "kafka_producer_record_send_total"),
-		acked:          w.bind(h, "kafka_producer_record_ack_total"),
-		refusals:       w.bind(h, "collector_rate_limit_exceeded_total"),
-		processingTime: w.bind(h, "collector_processing_duration_seconds"),
-		apiTime:        w.bind(h, "collector_api_request_duration_seconds"),
+		received:       w.counter(h, "collector_messages_received_total", "success"),
+		failed:         w.counter(h, "collector_messages_received_total", "error"),
+		published:      w.counter(h, "collector_messages_published_total"),
+		inFlight:       w.gauge(h, "kafka_producer_records_in_flight"),
+		sent:           w.counter(h, "kafka_producer_record_send_total"),
+		acked:          w.counter(h, "kafka_producer_record_ack_total"),
+		refusals:       w.counter(h, "collector_rate_limit_exceeded_total"),
+		processingTime: w.histogram(h, "collector_processing_duration_seconds"),
+		apiTime:        w.histogram(h, "collector_api_request_duration_seconds"),
 		process:        w.newProcess(h, 0.4, 220e6, 2.2e6),
 		requests:       w.newRoute(h, "POST", "/api/v1/events"),
 	}

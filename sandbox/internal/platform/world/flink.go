@@ -80,12 +80,12 @@ type jobManager struct {
 }
 
 func (w *World) newJobManager(h *host) *jobManager {
-	of := func(metric string) *Series { return w.bind(h, "flink_jobmanager_job_"+metric, jobID, jobName) }
+	of := func(metric string) *Series { return w.gauge(h, "flink_jobmanager_job_"+metric, jobID, jobName) }
 	return &jobManager{
 		uptime: of("uptime"), restarts: of("numRestarts"),
 		completed: of("numberOfCompletedCheckpoints"), failed: of("numberOfFailedCheckpoints"),
 		size: of("lastCheckpointSize"), duration: of("lastCheckpointDuration"),
-		registered: w.bind(h, "flink_jobmanager_numRegisteredTaskManagers"),
+		registered: w.gauge(h, "flink_jobmanager_numRegisteredTaskManagers"),
 	}
 }
 
@@ -122,24 +122,24 @@ func (w *World) newTaskManager(h *host) *taskManager {
 	newStage := func(name string, median float64) stage {
 		return stage{
 			median:  median,
-			success: w.bind(h, "pipeline_messages_processed_total", name, "success"),
-			failed:  w.bind(h, "pipeline_messages_processed_total", name, "error"),
-			time:    w.bind(h, "pipeline_processing_duration_seconds", name),
+			success: w.counter(h, "pipeline_messages_processed_total", name, "success"),
+			failed:  w.counter(h, "pipeline_messages_processed_total", name, "error"),
+			time:    w.histogram(h, "pipeline_processing_duration_seconds", name),
 		}
 	}
 	m := &taskManager{
-		schema:     w.bind(h, "pipeline_validation_failures_total", "schema_violation"),
-		missing:    w.bind(h, "pipeline_validation_failures_total", "missing_field"),
-		invalid:    w.bind(h, "pipeline_validation_failures_total", "invalid_value"),
+		schema:     w.counter(h, "pipeline_validation_failures_total", "schema_violation"),
+		missing:    w.counter(h, "pipeline_validation_failures_total", "missing_field"),
+		invalid:    w.counter(h, "pipeline_validation_failures_total", "invalid_value"),
 		validation: newStage("validation", 0.002), transformation: newStage("transformation", 0.008), enrichment: newStage("enrichment", 0.015),
-		hits:    w.bind(h, "pipeline_enrichment_cache_hits_total"),
-		misses:  w.bind(h, "pipeline_enrichment_cache_misses_total"),
-		latency: w.bind(h, "pipeline_end_to_end_latency_seconds"),
+		hits:    w.counter(h, "pipeline_enrichment_cache_hits_total"),
+		misses:  w.counter(h, "pipeline_enrichment_cache_misses_total"),
+		latency: w.histogram(h, "pipeline_end_to_end_latency_seconds"),
 	}
 	for _, name := range []string{"validation", "transformation", "enrichment", "sink"} {
 		m.tasks = append(m.tasks, task{
-			buffers:   w.bind(h, "flink_taskmanager_job_task_buffers_inPoolUsage", jobName, name),
-			alignment: w.bind(h, "flink_taskmanager_job_task_checkpointAlignmentTime", jobName, name),
+			buffers:   w.gauge(h, "flink_taskmanager_job_task_buffers_inPoolUsage", jobName, name),
+			alignment: w.gauge(h, "flink_taskmanager_job_task_checkpointAlignmentTime", jobName, name),
 		})
 	}
 	return m

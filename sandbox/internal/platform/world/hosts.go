@@ -1,6 +1,7 @@
 package world
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -102,26 +103,26 @@ func (w *World) build() error {
 		}
 	}
 	w.rolling.next = w.now.Add(w.calm())
-	return w.undeclared()
+	return w.disagreed()
 }
 
-// undeclared is what the catalogue says of a host and the model does not expose.
-func (w *World) undeclared() error {
-	var missing []string
+// disagreed is where the catalogue and the model differ: it names files and lines.
+func (w *World) disagreed() error {
 	for _, m := range w.cat.Metrics {
 		for _, who := range m.ExposedBy {
 			has := slices.ContainsFunc(w.hosts, func(h *host) bool {
 				return h.exposer() == who && slices.ContainsFunc(h.series, func(s *Series) bool { return s.Metric == m })
 			})
 			if !has {
-				missing = append(missing, m.Name+" of "+who)
+				w.disagree(m.Line, "%s is not exposed by %s in the simulated platform", m.Name, who)
 			}
 		}
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("%s names what the simulated platform does not expose: %s", w.cat.File, strings.Join(missing, ", "))
+	var errs []error
+	for _, d := range w.disagreements {
+		errs = append(errs, &d)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // exposer is the host's name in the catalogue's exposed_by.

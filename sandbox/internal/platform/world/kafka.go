@@ -54,13 +54,13 @@ type topic struct {
 
 func (w *World) newTopic(h *host, group, name string, bytesPerEntry float64) topic {
 	t := topic{
-		messages:      w.bind(h, "kafka_server_brokertopicmetrics_messagesin_total", name),
-		in:            w.bind(h, "kafka_server_brokertopicmetrics_bytesin_total", name),
-		out:           w.bind(h, "kafka_server_brokertopicmetrics_bytesout_total", name),
+		messages:      w.counter(h, "kafka_server_brokertopicmetrics_messagesin_total", name),
+		in:            w.counter(h, "kafka_server_brokertopicmetrics_bytesin_total", name),
+		out:           w.counter(h, "kafka_server_brokertopicmetrics_bytesout_total", name),
 		bytesPerEntry: bytesPerEntry,
 	}
 	for p := range t.lag {
-		t.lag[p] = w.bind(h, "kafka_consumergroup_lag", group, strconv.Itoa(p), name)
+		t.lag[p] = w.gauge(h, "kafka_consumergroup_lag", group, strconv.Itoa(p), name)
 	}
 	return t
 }
@@ -83,10 +83,10 @@ func (w *World) newBroker(h *host) *broker {
 		host:       h,
 		events:     w.newTopic(h, "flink-pipeline", "events", 820),
 		logs:       w.newTopic(h, "logstash-consumer", "application-logs", 430),
-		under:      w.bind(h, "kafka_server_replicamanager_underreplicatedpartitions"),
-		replicas:   w.bind(h, "kafka_server_replicamanager_partitioncount"),
-		controller: w.bind(h, "kafka_controller_kafkacontroller_activecontrollercount"),
-		leaderless: w.bind(h, "kafka_controller_kafkacontroller_offlinepartitionscount"),
+		under:      w.gauge(h, "kafka_server_replicamanager_underreplicatedpartitions"),
+		replicas:   w.gauge(h, "kafka_server_replicamanager_partitioncount"),
+		controller: w.gauge(h, "kafka_controller_kafkacontroller_activecontrollercount"),
+		leaderless: w.gauge(h, "kafka_controller_kafkacontroller_offlinepartitionscount"),
 	}
 }
 

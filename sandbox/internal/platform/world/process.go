@@ -13,12 +13,12 @@ type process struct {
 func (w *World) newProcess(h *host, cores, memory, traffic float64) process {
 	p := process{
 		cores: cores, memory: memory, traffic: traffic,
-		cpu:      w.bind(h, "process_cpu_seconds_total"),
-		resident: w.bind(h, "process_resident_memory_bytes"),
-		started:  w.bind(h, "process_start_time_seconds"),
-		files:    w.bind(h, "process_open_fds"),
-		in:       w.bind(h, "process_network_receive_bytes_total"),
-		out:      w.bind(h, "process_network_transmit_bytes_total"),
+		cpu:      w.counter(h, "process_cpu_seconds_total"),
+		resident: w.gauge(h, "process_resident_memory_bytes"),
+		started:  w.gauge(h, "process_start_time_seconds"),
+		files:    w.gauge(h, "process_open_fds"),
+		in:       w.counter(h, "process_network_receive_bytes_total"),
+		out:      w.counter(h, "process_network_transmit_bytes_total"),
 	}
 	p.started.Value = float64(h.pod.Started.Unix())
 	return p
@@ -42,9 +42,9 @@ type route struct {
 }
 
 func (w *World) newRoute(h *host, method, handler string) route {
-	r := route{took: w.bind(h, "http_request_duration_seconds", handler, method)}
+	r := route{took: w.histogram(h, "http_request_duration_seconds", handler, method)}
 	code := func(code string, share float64) {
-		r.codes = append(r.codes, w.bind(h, "http_requests_total", code, handler, method))
+		r.codes = append(r.codes, w.counter(h, "http_requests_total", code, handler, method))
 		r.shares = append(r.shares, share)
 	}
 	if method == "POST" {

@@ -29,16 +29,16 @@ func (w *World) newQueryAPI(h *host) *queryAPI {
 	newEndpoint := func(path string, share float64) endpoint {
 		return endpoint{
 			share:    share,
-			refused:  w.bind(h, "storage_query_errors_total", path, "connection_refused"),
-			late:     w.bind(h, "storage_query_errors_total", path, "timeout"),
-			time:     w.bind(h, "storage_query_duration_seconds", path),
+			refused:  w.counter(h, "storage_query_errors_total", path, "connection_refused"),
+			late:     w.counter(h, "storage_query_errors_total", path, "timeout"),
+			time:     w.histogram(h, "storage_query_duration_seconds", path),
 			requests: w.newRoute(h, "GET", path),
 		}
 	}
 	newCache := func(name string, usual, cold float64) cache {
 		return cache{
 			usual: usual, cold: cold,
-			hits: w.bind(h, "storage_cache_hits_total", name), misses: w.bind(h, "storage_cache_misses_total", name),
+			hits: w.counter(h, "storage_cache_hits_total", name), misses: w.counter(h, "storage_cache_misses_total", name),
 		}
 	}
 	return &queryAPI{

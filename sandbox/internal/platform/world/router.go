@@ -54,22 +54,22 @@ func (w *World) newRouter(h *host) *router {
 		process:  w.newProcess(h, 1.1, 510e6, 8e6),
 	}
 	for i, b := range w.backends {
-		errors := func(kind string) *Series { return w.bind(h, "storage_write_errors_total", b.name, kind) }
+		errors := func(kind string) *Series { return w.counter(h, "storage_write_errors_total", b.name, kind) }
 		t := &r.targets[i]
 		*t = target{
 			refused: errors("connection_refused"), violating: errors("constraint_violation"), late: errors("timeout"),
-			success:  w.bind(h, "storage_writes_total", b.name, b.operation, "success"),
-			failed:   w.bind(h, "storage_writes_total", b.name, b.operation, "error"),
-			time:     w.bind(h, "storage_write_latency_seconds", b.name, b.operation),
-			capacity: w.bind(h, "storage_capacity_bytes", b.name),
-			free:     w.bind(h, "storage_capacity_free_bytes", b.name),
-			used:     w.bind(h, "storage_capacity_utilization", b.name),
+			success:  w.counter(h, "storage_writes_total", b.name, b.operation, "success"),
+			failed:   w.counter(h, "storage_writes_total", b.name, b.operation, "error"),
+			time:     w.histogram(h, "storage_write_latency_seconds", b.name, b.operation),
+			capacity: w.gauge(h, "storage_capacity_bytes", b.name),
+			free:     w.gauge(h, "storage_capacity_free_bytes", b.name),
+			used:     w.gauge(h, "storage_capacity_utilization", b.name),
 			inUse:    b.pool * 0.25,
 		}
 		if b.pool > 0 {
-			t.active = w.bind(h, "storage_connection_pool_active", b.name)
-			t.idle = w.bind(h, "storage_connection_pool_idle", b.name)
-			t.most = w.bind(h, "storage_connection_pool_max", b.name)
+			t.active = w.gauge(h, "storage_connection_pool_active", b.name)
+			t.idle = w.gauge(h, "storage_connection_pool_idle", b.name)
+			t.most = w.gauge(h, "storage_connection_pool_max", b.name)
 		}
 	}
 	return r

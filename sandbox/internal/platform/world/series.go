@@ -65,27 +65,60 @@ func coarse(seconds float64) float64 {
 	return math.Exp(math.Round(math.Log(seconds)*steps) / steps)
 }
 
-// bind makes a series of a host, at zero: a program exposes its series from its start. A metric or a number of labels
-// that the catalogue does not have is a fault of the model, which the tests of this package run into.
-func (w *World) bind(h *host, metric string, labels ...string) *Series {
+// counter, gauge and histogram make a series of a host, at zero: a program exposes its series from its start.
+func (w *World) counter(h *host, metric string, labels ...string) *Series {
+	return w.bind(h, stack.Counter, metric, labels)
+}
+
+func (w *World) gauge(h *host, metric string, labels ...string) *Series {
+	return w.bind(h, stack.Gauge, metric, labels)
+}
+
+func (w *World) histogram(h *host, metric string, labels ...string) *Series {
+	return w.bind(h, stack.Histogram, metric, labels)
+}
+
+// bind notes where the catalogue and the model do not agree, for New to report.
+func (w *World) bind(h *host, kind stack.MetricType, metric string, labels []string) *Series {
 	m, ok := w.cat.Metric(metric)
-	if !ok || len(m.Labels) != len(labels) {
-		panic(fmt.Sprintf("the world exposes %s with %d labels, and the catalogue does not", metric, len(labels)))
+	if !ok {
+		w.disagree(0, "the simulated platform exposes %s %s, and the catalogue does not have it", kind, metric)
+		return &Series{}
 	}
 	s := &Series{Metric: m, Labels: labels}
-	if m.Type == stack.Histogram {
+	switch {
+	case m.Type != kind:
+		w.disagree(m.Line, "%s is a %s here, and a %s in the simulated platform", metric, m.Type, kind)
+		return s
+	case len(m.Labels) != len(labels):
+		w.disagree(m.Line, "%s has %d labels here, and %d in the simulated platform", metric, len(m.Labels), len(labels))
+		return s
+	case !slices.Contains(m.ExposedBy, h.exposer()):
+		w.disagree(m.Line, "%s is exposed by %s in the simulated platform, and not here", metric, h.exposer())
+	}
+	for i, l := range m.Labels {
+		if len(l.Values) > 0 && !slices.Contains(l.Values, labels[i]) {
+			w.disagree(m.Line, "label %s of %s is %q in the simulated platform, and never here", l.Name, metric, labels[i])
+		}
+	}
+	if kind == stack.Histogram {
 		s.Buckets, s.shares = make([]float64, len(m.Buckets)), make([]float64, len(m.Buckets))
 		s.logs = make([]float64, len(m.Buckets))
 		for i, bound := range m.Buckets {
 			s.logs[i] = math.Log(bound)
 		}
 	}
-	at, there := slices.BinarySearchFunc(h.series, s, func(a, b *Series) int {
+	at, _ := slices.BinarySearchFunc(h.series, s, func(a, b *Series) int {
 		return cmp.Or(cmp.Compare(a.Metric.Name, b.Metric.Name), slices.Compare(a.Labels, b.Labels))
 	})
-	if there {
-		panic(fmt.Sprintf("the world exposes %s%q of %s twice", metric, labels, h.name))
-	}
 	h.series = slices.Insert(h.series, at, s)
 	return s
+}
+
+// disagree notes each thing once: hosts of a kind have the same series.
+func (w *World) disagree(line int, format string, args ...any) {
+	fault := stack.FileError{File: w.cat.File, Line: line, Msg: fmt.Sprintf(format, args...)}
+	if !slices.Contains(w.disagreements, fault) {
+		w.disagreements = append(w.disagreements, fault)
+	}
 }

@@ -19,14 +19,14 @@ func (w *World) newDatabase(h *host) *database {
 	newTable := func(name string, connections, size float64) table {
 		return table{
 			connections: connections, size: size,
-			backends:  w.bind(h, "pg_stat_database_numbackends", name),
-			commits:   w.bind(h, "pg_stat_database_xact_commit", name),
-			rollbacks: w.bind(h, "pg_stat_database_xact_rollback", name),
-			bytes:     w.bind(h, "pg_database_size_bytes", name),
+			backends:  w.gauge(h, "pg_stat_database_numbackends", name),
+			commits:   w.counter(h, "pg_stat_database_xact_commit", name),
+			rollbacks: w.counter(h, "pg_stat_database_xact_rollback", name),
+			bytes:     w.gauge(h, "pg_database_size_bytes", name),
 		}
 	}
 	return &database{
-		up: w.bind(h, "pg_up"), most: w.bind(h, "pg_settings_max_connections"),
+		up: w.gauge(h, "pg_up"), most: w.gauge(h, "pg_settings_max_connections"),
 		tables: [2]table{newTable("ingestion", 46, 240e9), newTable("metrics", 9, 18e9)},
 	}
 }
@@ -57,9 +57,9 @@ type redis struct {
 
 func (w *World) newRedis(h *host) *redis {
 	return &redis{
-		up: w.bind(h, "redis_up"), most: w.bind(h, "redis_memory_max_bytes"), used: w.bind(h, "redis_memory_used_bytes"),
-		clients: w.bind(h, "redis_connected_clients"), commands: w.bind(h, "redis_commands_processed_total"),
-		hits: w.bind(h, "redis_keyspace_hits_total"), misses: w.bind(h, "redis_keyspace_misses_total"),
+		up: w.gauge(h, "redis_up"), most: w.gauge(h, "redis_memory_max_bytes"), used: w.gauge(h, "redis_memory_used_bytes"),
+		clients: w.gauge(h, "redis_connected_clients"), commands: w.counter(h, "redis_commands_processed_total"),
+		hits: w.counter(h, "redis_keyspace_hits_total"), misses: w.counter(h, "redis_keyspace_misses_total"),
 	}
 }
 

@@ -16,7 +16,6 @@
 package world
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -58,6 +57,8 @@ type World struct {
 	load   load
 	flow   flow
 	made   uint64 // events that were handed out
+	// disagreements of the model with the catalogue; none once New has returned.
+	disagreements []stack.FileError
 }
 
 // Host is something that can be scraped.
@@ -92,7 +93,8 @@ type Health struct {
 // Ready says whether all of them do.
 func (h Health) Ready() bool { return h.Kafka && h.Database && h.Cache }
 
-// New makes a world at its start.
+// New makes a world at its start. Where the catalogue and the model do not agree on what there is, the error names the
+// lines of the catalogue.
 func New(cfg Config, cat *stack.Catalogue) (*World, error) {
 	if cfg.Tick == 0 {
 		cfg.Tick = time.Second
@@ -105,7 +107,7 @@ func New(cfg Config, cat *stack.Catalogue) (*World, error) {
 	}
 	w.faults.init()
 	if err := w.build(); err != nil {
-		return nil, fmt.Errorf("build the simulated platform: %w", err)
+		return nil, err
 	}
 	return w, nil
 }

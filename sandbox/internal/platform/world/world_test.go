@@ -2,6 +2,9 @@ package world
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -318,19 +321,51 @@ func TestEvents(t *testing.T) {
 	assert.Empty(t, w.Events(5), "no collector, no event")
 }
 
-func TestACatalogueThatTheWorldDoesNotKnow(t *testing.T) {
+func TestACatalogueThatTheWorldDoesNotAgreeWith(t *testing.T) {
 	t.Parallel()
-	c := catalogue(t)
-	m, ok := c.Metric("redis_up")
-	require.True(t, ok)
-	m.ExposedBy = append(m.ExposedBy, "kafka")
-	_, err := New(Config{Seed: 1, Start: start}, c)
-	assert.ErrorContains(t, err, "redis_up of kafka")
+	for _, c := range []struct{ name, old, new, want string }{
+		{"a metric too much", "  - name: redis_up\n", "  - name: redis_down\n    type: gauge\n    unit: boolean\n    exposed_by: [redis]\n    meaning: x\n  - name: redis_up\n", "redis_down is not exposed by redis"},
+		{"a metric too little", "  - name: redis_up\n", "  - name: redis_down\n", "exposes gauge redis_up, and the catalogue does not have it"},
+		{"another type", "  - name: collector_messages_published_total\n    type: counter\n", "  - name: collector_messages_published_total\n    type: gauge\n    foreign: true\n", "collector_messages_published_total is a gauge here, and a counter in the simulated platform"},
+		{"another label", "labels: {status: [success, error]}", "labels: {}", "collector_messages_received_total has 0 labels here, and 1 in"},
+		{"a value too little", "labels: {status: [success, error]}", "labels: {status: [success]}", `label status of collector_messages_received_total is "error"`},
+		{"another exposer", "exposed_by: &query [query-api]", "exposed_by: &query [query-api, redis]", "storage_query_duration_seconds is not exposed by redis"},
+		{"an exposer too little", "exposed_by: &databases [postgres, timescaledb]", "exposed_by: &databases [postgres]", "pg_up is exposed by timescaledb in the simulated platform"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile(stackDir + "metrics.yaml")
+			require.NoError(t, err)
+			require.Contains(t, string(data), c.old)
+			file := filepath.Join(t.TempDir(), "metrics.yaml")
+			require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(data), c.old, c.new, 1)), 0o644))
+			cat, err := stack.LoadMetrics(file)
+			require.NoError(t, err)
+			_, err = New(Config{Seed: 1, Start: start}, cat)
+			require.ErrorContains(t, err, c.want)
+			assert.Regexp(t, `^`+regexp.QuoteMeta(file)+`:`, err.Error())
+		})
+	}
 }
 
-func BenchmarkADay(b *testing.B) {
+// TestATickAllocatesNothing: a world that catches up on a week does so without the garbage collector.
+func TestATickAllocatesNothing(t *testing.T) {
+	w := newWorld(t, 1, 0)
+	allocations := testing.AllocsPerRun(1000, func() { w.Advance(w.Now().Add(time.Second)) })
+	assert.Zero(t, allocations)
+}
+
+func BenchmarkTick(b *testing.B) {
+	w := newWorld(b, 1, 0)
+	b.ReportAllocs()
 	for b.Loop() {
-		w := newWorld(b, 1, 15*time.Second)
-		w.Advance(start.Add(24 * time.Hour))
+		w.Advance(w.Now().Add(time.Second))
+	}
+}
+
+func BenchmarkAWeek(b *testing.B) {
+	for b.Loop() {
+		w := newWorld(b, 1, 0)
+		w.Advance(start.Add(7 * 24 * time.Hour))
 	}
 }
