@@ -46,6 +46,7 @@ type commands struct {
 	Guard   guardCmd   `cmd:"" hidden:""`
 	Front   frontCmd   `cmd:"" hidden:"" help:"Lead ports to the components of a stack that runs in containers."`
 	Cluster clusterCmd `cmd:"" hidden:"" help:"Serve the network of the simulated cluster in a container."`
+	Reports reportsCmd `cmd:"" hidden:"" help:"Make one report of several, in every format."`
 	Await   awaitCmd   `cmd:"" hidden:"" help:"Wait until a component is ready, and set it up."`
 }
 

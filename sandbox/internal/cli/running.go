@@ -24,10 +24,7 @@ type targetFlag struct {
 // find is the running stack that is meant: the named one, else the only one, else the newest of several.
 func (f targetFlag) find(warn io.Writer) (embedded.Running, error) {
 	if f.Stack != "" {
-		file := f.Stack
-		if info, err := os.Stat(file); err == nil && info.IsDir() {
-			file = filepath.Join(file, "addresses.json")
-		}
+		file := addressesFile(f.Stack)
 		a, err := stack.ReadAddresses(file)
 		if err != nil {
 			return embedded.Running{}, err
@@ -49,6 +46,14 @@ func (f targetFlag) find(warn io.Writer) (embedded.Running, error) {
 		fmt.Fprintf(warn, "sandbox: %d stacks run, this is the newest, in %s (another: --stack)\n", len(all), all[0].Dir)
 	}
 	return all[0], nil
+}
+
+// addressesFile is the addresses.json that --stack means: the file itself, or that of a run directory.
+func addressesFile(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return filepath.Join(path, "addresses.json")
+	}
+	return path
 }
 
 type statusCmd struct {

@@ -19,8 +19,8 @@ import (
 
 type smokeCmd struct {
 	selectFlags
-	Stack    string        `type:"path" placeholder:"FILE" help:"The addresses.json of a running stack; without it, one is started at free ports, and ended."`
-	Run_     string        `name:"run" placeholder:"REGEXP" help:"Make only the checks whose name matches."`
+	Stack    string        `type:"path" placeholder:"FILE" help:"The addresses.json of a running stack, or its run directory; without it, one is started at free ports, and ended."`
+	Match    string        `name:"run" placeholder:"REGEXP" help:"Make only the checks whose name matches."`
 	Deadline time.Duration `default:"60s" help:"How long all checks together may take."`
 	formatFlag
 }
@@ -65,8 +65,8 @@ func (c *smokeCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	opt := smoke.Options{Deadline: c.Deadline}
-	if c.Run_ != "" {
-		if opt.Run, err = regexp.Compile(c.Run_); err != nil {
+	if c.Match != "" {
+		if opt.Run, err = regexp.Compile(c.Match); err != nil {
 			return fmt.Errorf("--run: %w", err)
 		}
 	}
@@ -75,7 +75,7 @@ func (c *smokeCmd) Run(ctx context.Context, con *console) error {
 		opt.OnResult = func(res report.Result) { _ = res.HumanLine(con.out, colourful(con.out)) }
 	}
 	if c.Stack != "" {
-		addresses, err := stack.ReadAddresses(c.Stack)
+		addresses, err := stack.ReadAddresses(addressesFile(c.Stack))
 		if err != nil {
 			return err
 		}
