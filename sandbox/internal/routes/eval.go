@@ -1,0 +1,120 @@
+package routes
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/alertmanager/alert"
+	"github.com/prometheus/alertmanager/config"
+	amcommon "github.com/prometheus/alertmanager/config/common"
+	"github.com/prometheus/alertmanager/dispatch"
+	"github.com/prometheus/alertmanager/eventrecorder"
+	"github.com/prometheus/alertmanager/inhibit"
+	"github.com/prometheus/alertmanager/provider/mem"
+	"github.com/prometheus/alertmanager/timeinterval"
+	"github.com/prometheus/common/model"
+)
+
+// Router is an Alertmanager configuration that can be asked.
+type Router struct {
+	conf      *config.Config
+	root      *dispatch.Route
+	intervals *timeinterval.Intervener
+}
+
+// Load reads an Alertmanager configuration.
+func Load(file string) (*Router, error) {
+	conf, err := config.LoadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	intervals := map[string][]timeinterval.TimeInterval{}
+	for _, i := range conf.MuteTimeIntervals {
+		intervals[i.Name] = i.TimeIntervals
+	}
+	for _, i := range conf.TimeIntervals {
+		intervals[i.Name] = i.TimeIntervals
+	}
+	return &Router{conf: conf, root: dispatch.NewRoute(conf.Route, nil), intervals: timeinterval.NewIntervener(intervals)}, nil
+}
+
+// Destination is a route that an alert takes.
+type Destination struct {
+	Receiver string
+	// Group are the labels that the alert is grouped by there.
+	Group model.LabelSet
+	// Muted says that the route is silent at that time.
+	Muted bool
+
+	route *dispatch.Route
+}
+
+// Route says where an alert goes, in order. Without a time no route is muted.
+func (r *Router) Route(labels model.LabelSet, at *time.Time) ([]Destination, error) {
+	var out []Destination
+	for _, route := range r.root.Match(labels) {
+		opts := route.RouteOpts
+		d := Destination{Receiver: opts.Receiver, Group: model.LabelSet{}, route: route}
+		for name, value := range labels {
+			if _, ok := opts.GroupBy[name]; ok || opts.GroupByAll {
+				d.Group[name] = value
+			}
+		}
+		if at != nil {
+			muted, _, err := r.intervals.Mutes(opts.MuteTimeIntervals, *at)
+			if err != nil {
+				return nil, fmt.Errorf("route %s: %w", route.ID(), err)
+			}
+			active := true
+			if len(opts.ActiveTimeIntervals) > 0 {
+				if active, _, err = r.intervals.Mutes(opts.ActiveTimeIntervals, *at); err != nil {
+					return nil, fmt.Errorf("route %s: %w", route.ID(), err)
+				}
+			}
+			d.Muted = muted || !active
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// Inhibited says, for each of the alerts that fire together, which inhibition rules silence it, by their index.
+func (r *Router) Inhibited(ctx context.Context, alerts []model.LabelSet) ([][]int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	firing, err := mem.NewAlerts(ctx, time.Hour, 0, nil, quiet, eventrecorder.NopRecorder(), nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("inhibition: %w", err)
+	}
+	defer firing.Close()
+	now := time.Now()
+	for _, labels := range alerts {
+		a := &alert.Alert{Alert: model.Alert{Labels: labels, StartsAt: now, EndsAt: now.Add(time.Hour)}, UpdatedAt: now}
+		if err := firing.Put(ctx, a); err != nil {
+			return nil, fmt.Errorf("inhibition: %w", err)
+		}
+	}
+	out := make([][]int, len(alerts))
+	// One inhibitor for each rule, to know which of them it was.
+	for i, rule := range r.conf.InhibitRules {
+		inhibitor := inhibit.NewInhibitor(firing, []amcommon.InhibitRule{rule}, quiet, eventrecorder.NopRecorder())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			inhibitor.Run()
+		}()
+		inhibitor.WaitForLoading()
+		for j, labels := range alerts {
+			if inhibitor.Mutes(ctx, labels) {
+				out[j] = append(out[j], i)
+			}
+		}
+		inhibitor.Stop()
+		<-done
+	}
+	return out, nil
+}
