@@ -23,9 +23,9 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, host world.Host) {
 	switch {
 	case r.URL.Path == "/metrics":
 		if host.Hanging {
-			// The client gives up, or the server that this handler runs in is closed.
+			// Until the client gives up or the platform ends; to return would be to answer with nothing.
 			<-r.Context().Done()
-			return
+			panic(http.ErrAbortHandler)
 		}
 		p.cfg.Metrics(w, r, host)
 	case r.URL.Path == "/":
