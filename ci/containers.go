@@ -1,0 +1,149 @@
+package main
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"obsandbox/ci/internal/dagger"
+)
+
+var anyExit = dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}
+
+// What is stood in for when no secrets are given; the cluster's server has these names in its certificate.
+const (
+	apiServer    = "kubernetes.default.svc"
+	pagerDuty    = "events.pagerduty.com"
+	accountDir   = "/var/run/secrets/kubernetes.io/serviceaccount"
+	securePort   = "443"
+	clusterHost  = "cluster"
+	rendererName = "renderer"
+)
+
+// golang is a Go container whose caches outlive the run: modules, builds, and the programs that the command has built.
+func (r *run) golang() *dagger.Container {
+	return dag.Container().From(r.m.imageOf("golang", r.stack.golang)).
+		WithMountedCache("/go/pkg/mod", dag.CacheVolume("obsandbox-modules")).
+		WithMountedCache("/root/.cache", dag.CacheVolume("obsandbox-cache")).
+		WithEnvVariable("CGO_ENABLED", "0").
+		WithEnvVariable("GOFLAGS", "-buildvcs=false").
+		WithWorkdir("/src")
+}
+
+// tool is a Go container with the sandbox command and what it judges: all of the repository but exclude. Only a change
+// of the command's own source builds it anew.
+func (r *run) tool(exclude ...string) *dagger.Container {
+	source := r.m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{"go.mod", "go.sum", "sandbox", "stack/grafana/*.go"}})
+	command := r.golang().
+		WithMountedDirectory("/src", source).
+		WithExec([]string{"go", "build", "-o", "/usr/local/bin/sandbox", "./sandbox"}).
+		File("/usr/local/bin/sandbox")
+	return r.golang().
+		WithMountedDirectory("/src", r.m.Source.Filter(dagger.DirectoryFilterOpts{Exclude: append([]string{"sandbox"}, exclude...)})).
+		WithMountedFile("/usr/local/bin/sandbox", command)
+}
+
+// container is one node of a component: the image, its files as they are checked in, and what its recipe says.
+func (r *run) container(c component, node string) *dagger.Container {
+	if c.Image == "" {
+		return r.platform(c)
+	}
+	recipe := recipes[c.Name]
+	ctr := dag.Container().From(r.m.imageOf(c.Name, c.Image))
+	for _, file := range c.Config {
+		if target := recipe.place(file); target != "" {
+			ctr = ctr.WithMountedFile(target, r.m.Source.File("stack/"+file))
+		}
+	}
+	if recipe.env != nil {
+		env := recipe.env(r.options, node)
+		for _, name := range slices.Sorted(maps.Keys(env)) {
+			ctr = ctr.WithEnvVariable(name, env[name])
+		}
+	}
+	switch c.Name {
+	case "prometheus":
+		if r.runs("platform") {
+			ctr = r.inCluster(ctr)
+		}
+	case "alertmanager":
+		ctr = r.receivers(ctr)
+	case "grafana":
+		ctr = ctr.WithMountedDirectory(recipe.dirs["grafana/dashboards"], r.m.Source.Directory("stack/grafana/dashboards"))
+	}
+	for _, p := range c.Ports {
+		if p.UDP { // no tunnel leads there, and one would spoil them all
+			continue
+		}
+		ctr = ctr.WithExposedPort(p.Number)
+	}
+	return ctr
+}
+
+// place is where a file of the stack directory lies in the image.
+func (r recipe) place(file string) string {
+	best := ""
+	for dir := range r.dirs {
+		if strings.HasPrefix(file, dir+"/") && len(dir) > len(best) {
+			best = dir
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return path.Join(r.dirs[best], strings.TrimPrefix(file, best))
+}
+
+func (r *run) platform(c component) *dagger.Container {
+	ctr := r.tool("tests", "tools")
+	for _, p := range c.Ports {
+		ctr = ctr.WithExposedPort(p.Number)
+	}
+	return ctr
+}
+
+// certificates are of the servers that stand in for Kubernetes and PagerDuty: one certificate that signs itself.
+func (r *run) certificates() *dagger.Directory {
+	return r.golang().WithWorkdir("/certificates").
+		WithExec([]string{"sh", "-c", "go run $(go env GOROOT)/src/crypto/tls/generate_cert.go --ca --ecdsa-curve P256 " +
+			"--duration 87600h --host " + apiServer + "," + pagerDuty}).
+		Directory("/certificates")
+}
+
+// inCluster makes a container one of the simulated cluster: a service account, the API server and the cluster's host
+// names, as a pod of it has them.
+func (r *run) inCluster(ctr *dagger.Container) *dagger.Container {
+	ctr = ctr.
+		WithMountedFile(accountDir+"/ca.crt", r.certificates().File("cert.pem")).
+		WithNewFile(accountDir+"/token", "sandbox").
+		WithNewFile(accountDir+"/namespace", "data-ingestion").
+		WithEnvVariable("KUBERNETES_SERVICE_HOST", apiServer).
+		WithEnvVariable("KUBERNETES_SERVICE_PORT", securePort).
+		WithServiceBinding(apiServer, r.cluster())
+	names, _ := r.stack.fixedHosts()
+	for _, name := range names {
+		ctr = ctr.WithServiceBinding(name, r.cluster())
+	}
+	return ctr
+}
+
+// receivers are where Alertmanager sends: the secrets that were given, or the platform's stand-ins.
+func (r *run) receivers(ctr *dagger.Container) *dagger.Container {
+	slack, pagerduty := r.slack, r.pagerduty
+	if slack == nil {
+		slack = dag.SetSecret("slack-api-url", "http://platform:8088/slack/services/sandbox")
+	}
+	if pagerduty == nil {
+		pagerduty = dag.SetSecret("pagerduty-routing-key", "0123456789abcdef0123456789abcdef")
+		if r.runs("platform") {
+			// Beside the system's own certificates, which Go reads from their directory.
+			ctr = ctr.WithMountedFile("/etc/sandbox/ca.crt", r.certificates().File("cert.pem")).
+				WithEnvVariable("SSL_CERT_FILE", "/etc/sandbox/ca.crt").
+				WithServiceBinding(pagerDuty, r.cluster())
+		}
+	}
+	readable := dagger.ContainerWithMountedSecretOpts{Mode: 0o444}
+	return ctr.WithMountedSecret("/etc/alertmanager/secrets/slack_api_url", slack, readable).
+		WithMountedSecret("/etc/alertmanager/secrets/pagerduty_routing_key", pagerduty, readable)
+}

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"obsandbox/ci/internal/dagger"
+)
+
+// part is a part of the tests; it answers with the results as `sandbox --format json` writes them.
+type part func(ctx context.Context) (*dagger.File, error)
+
+// Runs every test, and returns the reports: junit.xml, report.json and report.html.
+//
+// All kinds that `sandbox test` has, the programs' own checks in the images that will run, then the stack in containers
+// with the smoke checks. Fails with what failed; `reports` has the reports of such a run too.
+// +cache="session"
+func (m *Obsandbox) Test(ctx context.Context,
+	// Run the stack in containers and judge it.
+	// +default=true
+	smoke bool,
+	// Without images: the smoke checks judge the embedded stack, and the programs' own checks are left out.
+	// +optional
+	embedded bool,
+) (*dagger.Directory, error) {
+	reports, err := m.report(ctx, m.parts(smoke, embedded)...)
+	if err != nil {
+		return nil, err
+	}
+	return reports.Directory("/reports"), verdict(ctx, reports)
+}
+
+// The reports of `test`, whether it passes or not.
+// +cache="session"
+func (m *Obsandbox) Reports(ctx context.Context,
+	// Run the stack in containers and judge it.
+	// +default=true
+	smoke bool,
+	// Without images, as in test.
+	// +optional
+	embedded bool,
+) (*dagger.Directory, error) {
+	reports, err := m.report(ctx, m.parts(smoke, embedded)...)
+	if err != nil {
+		return nil, err
+	}
+	return reports.Directory("/reports"), nil
+}
+
+// One kind of test, as `sandbox test KIND` runs it, whatever kinds there are.
+func (m *Obsandbox) Kind(ctx context.Context,
+	// The kind, as in `sandbox test --help`.
+	name string,
+) error {
+	return m.check(ctx, m.kind(nil, name))
+}
+
+// The configuration is what the programs accept, and files refer to what there is.
+// +check
+func (m *Obsandbox) Configuration(ctx context.Context) error {
+	return m.check(ctx, m.kind([]string{"tests"}, "configuration"))
+}
+
+// Every alert and every query of the rules does what its tests say.
+// +check
+func (m *Obsandbox) Rules(ctx context.Context) error {
+	return m.check(ctx, m.kind([]string{"stack/grafana", "tests/routes", "tests/pipelines"}, "rules"))
+}
+
+// Every alert reaches whom it should.
+// +check
+func (m *Obsandbox) Routes(ctx context.Context) error {
+	return m.check(ctx, m.kind([]string{"stack/grafana", "tests/rules", "tests/pipelines"}, "routes"))
+}
+
+// Prometheus, Alertmanager, Logstash, Jaeger and Elasticsearch accept their configuration: their own checks, in the images
+// that will run.
+// +check
+func (m *Obsandbox) Originals(ctx context.Context) error {
+	return m.check(ctx, m.originals)
+}
+
+// The stack in containers works end to end.
+// +check
+// +cache="session"
+func (m *Obsandbox) Smoke(ctx context.Context) error {
+	return m.check(ctx, m.smoke)
+}
+
+func (m *Obsandbox) parts(smoke, embedded bool) []part {
+	all := []part{m.kind(nil)}
+	if !embedded {
+		all = append(all, m.originals)
+	}
+	switch {
+	case smoke && embedded:
+		all = append(all, m.command(nil, "smoke"))
+	case smoke:
+		all = append(all, m.smoke)
+	}
+	return all
+}
+
+func (m *Obsandbox) check(ctx context.Context, p part) error {
+	reports, err := m.report(ctx, p)
+	if err != nil {
+		return err
+	}
+	return verdict(ctx, reports)
+}
+
+// kind runs a kind of test (all of them, where none is named) without the files that it does not read: what they change
+// does not run it again.
+func (m *Obsandbox) kind(without []string, name ...string) part {
+	return m.command(without, append([]string{"test"}, name...)...)
+}
+
+// command runs the sandbox command in a container of its own.
+func (m *Obsandbox) command(without []string, args ...string) part {
+	return func(ctx context.Context) (*dagger.File, error) {
+		r, err := m.newRun(ctx, options{})
+		if err != nil {
+			return nil, err
+		}
+		return results(ctx, r.tool(without...), args)
+	}
+}
+
+// smoke starts the whole stack and judges it.
+func (m *Obsandbox) smoke(ctx context.Context) (*dagger.File, error) {
+	r, err := m.newRun(ctx, options{memory: "512m", seed: 1})
+	if err != nil {
+		return nil, err
+	}
+	if err := r.up(ctx); err != nil {
+		return nil, err
+	}
+	return results(ctx, r.judge("tools"), []string{"smoke", "--stack=" + addressesFile, "--deadline=180s"})
+}
+
+// results runs the command and returns its JSON. Exit code 2 says that it could not judge.
+func results(ctx context.Context, ctr *dagger.Container, args []string) (*dagger.File, error) {
+	const file = "/run/results.json"
+	done := ctr.WithExec(slices.Concat([]string{"sandbox"}, args, []string{"--format=json"}),
+		dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, RedirectStdout: file})
+	code, err := done.ExitCode(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if code > 1 {
+		text, err := done.Stderr(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("sandbox %s: %s", strings.Join(args, " "), strings.TrimSpace(text))
+	}
+	return done.File(file), nil
+}
+
+// report runs parts at once and writes the reports of them all; its exit code is the verdict.
+func (m *Obsandbox) report(ctx context.Context, parts ...part) (*dagger.Container, error) {
+	files := make([]*dagger.File, len(parts))
+	g, gctx := errgroup.WithContext(ctx)
+	for i, p := range parts {
+		g.Go(func() (err error) {
+			files[i], err = p(gctx)
+			return plain(err)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	r, err := m.newRun(ctx, options{})
+	if err != nil {
+		return nil, err
+	}
+	ctr, args := r.tool("tests", "tools"), []string{"sandbox", "reports", "--dir=/reports"}
+	for i, f := range files {
+		name := fmt.Sprintf("/run/results-%d.json", i)
+		ctr, args = ctr.WithMountedFile(name, f), append(args, name)
+	}
+	return ctr.WithExec(args, anyExit), nil
+}
+
+func verdict(ctx context.Context, reports *dagger.Container) error {
+	code, err := reports.ExitCode(ctx)
+	if err != nil || code == 0 {
+		return err
+	}
+	text, err := reports.CombinedOutput(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.New(text)
+}
+
+// result is a result as the command writes it.
+type result struct {
+	Suite    string        `json:"suite"`
+	Name     string        `json:"name"`
+	Status   string        `json:"status"`
+	Detail   string        `json:"detail,omitempty"`
+	Duration time.Duration `json:"duration_ns"`
+}
+
+// originals asks the programs themselves, and Elasticsearch by running it.
+func (m *Obsandbox) originals(ctx context.Context) (*dagger.File, error) {
+	s, err := m.readStack(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []result
+	var asks []func() (*dagger.Container, error)
+	add := func(name string, ask func() (*dagger.Container, error)) {
+		all = append(all, result{Suite: "originals", Name: name, Status: "pass"})
+		asks = append(asks, ask)
+	}
+	for _, c := range s.Components {
+		checks := recipes[c.Name].checks
+		for _, name := range slices.Sorted(maps.Keys(checks)) {
+			add(name, func() (*dagger.Container, error) {
+				r, err := m.newRun(ctx, options{only: []string{c.Name}, memory: "512m"})
+				if err != nil {
+					return nil, err
+				}
+				return r.container(c, c.Name).WithMountedDirectory("/src", m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{"stack/prometheus", "tests/rules"}})).
+					WithWorkdir("/src").
+					WithExec(checks[name], dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, UseEntrypoint: checks[name][0] == "validate"}), nil
+			})
+		}
+	}
+	add("elasticsearch takes its policy and template, and simulates an index", func() (*dagger.Container, error) {
+		r, err := m.newRun(ctx, options{only: []string{"elasticsearch"}, memory: "512m"})
+		if err != nil {
+			return nil, err
+		}
+		if err := r.up(ctx); err != nil {
+			return nil, err
+		}
+		return r.container(r.selected[0], "elasticsearch").WithEnvVariable("SANDBOX_RUN", r.id).
+			WithExec([]string{"curl", "-sS", "--fail-with-body", "-X", "POST", "http://elasticsearch:9200/_index_template/_simulate_index/logs-collection-2026.01.01"}, anyExit), nil
+	})
+	var g errgroup.Group
+	for i, ask := range asks {
+		g.Go(func() error {
+			began := time.Now()
+			failure, err := failureOf(ctx, ask)
+			if err != nil {
+				return fmt.Errorf("%s: %w", all[i].Name, plain(err))
+			}
+			if failure != "" {
+				all[i].Status, all[i].Detail = "fail", failure
+			}
+			all[i].Duration = time.Since(began)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(map[string]any{"results": all})
+	if err != nil {
+		return nil, err
+	}
+	return dag.Directory().WithNewFile("results.json", string(text)).File("results.json"), nil
+}
+
+// failureOf is what a check wrote that failed; empty where it passed.
+func failureOf(ctx context.Context, ask func() (*dagger.Container, error)) (string, error) {
+	ctr, err := ask()
+	if err != nil {
+		return "", err
+	}
+	code, err := ctr.ExitCode(ctx)
+	if err != nil || code == 0 {
+		return "", err
+	}
+	text, err := ctr.CombinedOutput(ctx)
+	return fmt.Sprintf("exit code %d\n%s", code, strings.TrimSpace(text)), err
+}
