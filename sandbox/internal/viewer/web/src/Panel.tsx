@@ -47,8 +47,8 @@ export const Panel = memo(function Panel({ panel, range, variables, width, heigh
   }, [seen.visible, range, step, asked]);
 
   const frames = useMemo(
-    () => withConfig(data.frames, panel.fieldConfig, theme, (s) => interpolate(s, variables, scope)),
-    [data.frames, panel, theme, variables, scope]
+    () => withConfig(data.frames, panel.fieldConfig, theme),
+    [data.frames, panel, theme]
   );
   const empty = frames.length === 0 && data.lines.length === 0 && data.state === LoadingState.Done;
   return (
@@ -72,7 +72,7 @@ export const Panel = memo(function Panel({ panel, range, variables, width, heigh
             case 'gauge':
               return <Dial {...props} />;
             case 'table':
-              return <Rows {...props} />;
+              return <Rows panel={panel} frames={frames} height={h} />;
             case 'logs':
               return <div className="scroll" style={{ height: h }}><LogRows lines={data.lines} /></div>;
             case 'text':

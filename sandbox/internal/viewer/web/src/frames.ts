@@ -1,5 +1,5 @@
 import {
-  applyFieldOverrides, FieldType, toDataFrame, type DataFrame, type Field, type FieldConfigSource, type GrafanaTheme2, type Labels,
+  FieldType, getDisplayProcessor, getFieldDisplayName, getMinMaxAndDelta, toDataFrame, type DataFrame, type Field, type FieldConfigSource, type GrafanaTheme2, type Labels,
 } from '@grafana/data';
 import type { PromSeries } from './api';
 
@@ -53,24 +53,47 @@ function number(text: string): number {
   return text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text);
 }
 
-/** Gives fields the panel's unit, thresholds, colours and links. */
-export function withConfig(data: DataFrame[], fieldConfig: FieldConfigSource, theme: GrafanaTheme2, replace: (s: string) => string): DataFrame[] {
+/** Gives fields the panel's unit, thresholds, colours and limits, and each series its place in the palette. */
+export function withConfig(data: DataFrame[], fieldConfig: FieldConfigSource, theme: GrafanaTheme2): DataFrame[] {
   const defaults = { ...fieldConfig?.defaults };
   if (defaults.thresholds) {
     // JSON has no -Infinity: the first step is saved with null.
     const steps = defaults.thresholds.steps.map((step, i) => (i === 0 ? { ...step, value: -Infinity } : step));
     defaults.thresholds = { ...defaults.thresholds, steps };
   }
-  return applyFieldOverrides({
-    data,
-    fieldConfig: { defaults, overrides: fieldConfig?.overrides ?? [] },
-    replaceVariables: (text) => replace(text ?? ''),
-    theme,
-    timeZone: 'browser',
-  }).map((frame) => ({
+  let seriesIndex = -1;
+  return data.map((frame) => ({
     ...frame,
-    fields: frame.fields.map((f): Field => ({ ...f, config: { ...f.config, custom: { ...f.config.custom, ...(fieldConfig?.defaults?.custom ?? {}) } } })),
+    fields: frame.fields.map((old): Field => {
+      if (old.type !== FieldType.number) {
+        return { ...old, display: getDisplayProcessor({ field: old, theme }) };
+      }
+      seriesIndex++;
+      const field: Field = {
+        ...old,
+        config: { ...defaults, ...old.config, ...overridden(old, fieldConfig), custom: { ...old.config.custom, ...defaults.custom } },
+        state: { ...old.state, seriesIndex },
+      };
+      field.state!.displayName = getFieldDisplayName(field, frame, data);
+      field.state!.range = getMinMaxAndDelta(field);
+      field.display = getDisplayProcessor({ field, theme });
+      return field;
+    }),
   }));
+}
+
+/** What a panel says of single series, chosen by name or by a regular expression. */
+function overridden(field: Field, fieldConfig: FieldConfigSource): Record<string, unknown> {
+  const name = field.config.displayNameFromDS ?? field.name;
+  const out: Record<string, unknown> = {};
+  for (const { matcher, properties } of fieldConfig?.overrides ?? []) {
+    const fits = matcher.id === 'byName' ? matcher.options === name
+      : matcher.id === 'byRegexp' ? new RegExp(String(matcher.options).replace(/^\/(.*)\/\w*$/, '$1')).test(name) : false;
+    if (fits) {
+      properties.filter((p) => !p.id.startsWith('custom.')).forEach((p) => { out[p.id] = p.value; });
+    }
+  }
+  return out;
 }
 
 /** The last value that is a number. */

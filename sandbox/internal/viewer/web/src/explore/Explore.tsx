@@ -88,7 +88,7 @@ function Metrics({ query, range, theme, run, zoom }: {
     );
     return () => stop.abort();
   }, [query, range]);
-  const drawn = useMemo(() => frames && withConfig(frames, { defaults: { color: { mode: 'palette-classic' as any }, custom: { fillOpacity: 5 } }, overrides: [] }, theme, (s) => s), [frames, theme]);
+  const drawn = useMemo(() => frames && withConfig(frames, { defaults: { color: { mode: 'palette-classic' as any }, custom: { fillOpacity: 5 } }, overrides: [] }, theme), [frames, theme]);
   return (
     <>
       <form className="query" onSubmit={(e) => { e.preventDefault(); run(text); }}>

@@ -1,7 +1,7 @@
 import type { DataFrame, TimeRange } from '@grafana/data';
 import { TimeSeries, TooltipDisplayMode, TooltipPlugin2, type UPlotConfigBuilder } from '@grafana/ui';
 import { useMemo } from 'react';
-import { formattedValueToString, getDisplayProcessor, dateTimeFormat, type GrafanaTheme2 } from '@grafana/data';
+import { dateTimeFormat, formattedValueToString, getDisplayProcessor, getFieldSeriesColor, type GrafanaTheme2 } from '@grafana/data';
 
 interface Props {
   panel: any;
@@ -50,7 +50,7 @@ function Hovered({ frame, indices, hovered, sort, theme }: {
     }
     const display = field.display ?? getDisplayProcessor({ field, theme });
     const shown = display(value);
-    return [{ name: field.state?.displayName ?? field.config.displayNameFromDS ?? field.name, value, text: formattedValueToString(shown), color: seriesColor(field, shown.color, theme), hovered: hovered === i + 1 }];
+    return [{ name: field.state?.displayName ?? field.config.displayNameFromDS ?? field.name, value, text: formattedValueToString(shown), color: getFieldSeriesColor(field, theme).color, hovered: hovered === i + 1 }];
   });
   if (sort === 'desc' || sort === 'asc') {
     rows.sort((a, b) => (sort === 'desc' ? b.value - a.value : a.value - b.value));
@@ -68,12 +68,4 @@ function Hovered({ frame, indices, hovered, sort, theme }: {
       {rows.length > 20 && <div className="quiet">and {rows.length - 20} more</div>}
     </div>
   );
-}
-
-function seriesColor(field: any, fallback: string | undefined, theme: GrafanaTheme2): string {
-  const mode = field.config.color;
-  if (mode?.fixedColor) {
-    return theme.visualization.getColorByName(mode.fixedColor);
-  }
-  return field.state?.seriesColor ?? fallback ?? theme.colors.text.primary;
 }

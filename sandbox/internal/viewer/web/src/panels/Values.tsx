@@ -1,5 +1,5 @@
-import { getDisplayProcessor, VizOrientation, type DataFrame, type Field, type GrafanaTheme2 } from '@grafana/data';
-import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode, Table } from '@grafana/ui';
+import { formattedValueToString, getDisplayProcessor, VizOrientation, type DataFrame, type Field, type GrafanaTheme2 } from '@grafana/data';
+import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode } from '@grafana/ui';
 import { last } from '../frames';
 
 interface Props {
@@ -15,14 +15,27 @@ const values = (frames: DataFrame[]) =>
 
 const nameOf = (field: Field) => field.state?.displayName ?? field.config.displayNameFromDS ?? field.name;
 
+/** The number of columns that leaves the fewest gaps and makes tiles about twice as wide as high. */
+export function columnsFor(n: number, width: number, height: number): number {
+  let best = 1, least = Infinity;
+  for (let c = 1; c <= n; c++) {
+    const rows = Math.ceil(n / c);
+    const cost = Math.abs(Math.log(width / c / (height / rows) / 1.8)) + (c * rows - n) / n;
+    if (cost < least) {
+      best = c;
+      least = cost;
+    }
+  }
+  return best;
+}
+
 /** The present value of each series, with its course behind it. */
 export function Stat({ panel, frames, width, height, theme }: Props) {
   const all = values(frames);
   if (all.length === 0) {
     return null;
   }
-  // As many columns as keep the tiles about twice as wide as high.
-  const columns = Math.min(all.length, Math.max(1, Math.round(Math.sqrt((all.length * width) / height / 1.6))));
+  const columns = columnsFor(all.length, width, height);
   const rows = Math.ceil(all.length / columns);
   const w = Math.floor(width / columns) - 4, h = Math.floor(height / rows) - 4;
   const options = panel.options ?? {};
@@ -62,6 +75,7 @@ export function Bars({ panel, frames, width, height, theme }: Props) {
             key={i} theme={theme} width={width} height={h} field={field.config} display={process}
             value={{ ...process(last(field)), title: nameOf(field) }}
             orientation={VizOrientation.Horizontal} displayMode={panel.options?.displayMode ?? 'basic'} showUnfilled
+            text={{ titleSize: 14, valueSize: 16 }}
           />
         );
       })}
@@ -99,8 +113,8 @@ export function Dial({ frames, width, height, theme }: Props) {
   );
 }
 
-/** Rows and columns. */
-export function Rows({ panel, frames, width, height }: Props) {
+/** Rows and columns: a table that a screen reader can read. */
+export function Rows({ panel, frames, height }: { panel: any; frames: DataFrame[]; height: number }) {
   const hidden = new Set<string>();
   for (const t of panel.transformations ?? []) {
     if (t.id === 'organize') {
@@ -111,6 +125,18 @@ export function Rows({ panel, frames, width, height }: Props) {
   if (!frame) {
     return null;
   }
-  const shown = { ...frame, fields: frame.fields.filter((f) => !hidden.has(f.name)) };
-  return <Table data={shown as any} width={width} height={height} />;
+  const fields = frame.fields.filter((f) => !hidden.has(f.name));
+  const show = (f: Field, i: number) => (f.display ? formattedValueToString(f.display(f.values[i])) : String(f.values[i] ?? ''));
+  return (
+    <div className="scroll" style={{ height }}>
+      <table className="rows">
+        <thead><tr>{fields.map((f) => <th key={f.name} scope="col">{f.name}</th>)}</tr></thead>
+        <tbody>
+          {Array.from({ length: frame.length }, (_, i) => (
+            <tr key={i}>{fields.map((f) => <td key={f.name} className={f.name === 'alertstate' ? String(f.values[i]) : undefined}>{show(f, i)}</td>)}</tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
