@@ -173,6 +173,46 @@ func TestWhatTheCatalogueDoesNotHaveIsSeen(t *testing.T) {
 	}
 }
 
+// TestTheCatalogueHasTheDocumentsMetrics: every metric that the source document lists, with the labels it shows. What it
+// calls storage_capacity_total_bytes in an alert is in no list of it, and is storage_capacity_bytes here.
+func TestTheCatalogueHasTheDocumentsMetrics(t *testing.T) {
+	t.Parallel()
+	s, _ := checkedIn(t)
+	c, err := LoadMetrics(s.Path(MetricsFile))
+	require.NoError(t, err)
+	for _, query := range []string{
+		`collector_messages_received_total{service="shipping-collector", status="success"}`,
+		`collector_messages_published_total{service="shipping-collector"}`,
+		`collector_processing_duration_seconds_bucket{service="shipping-collector"}`,
+		`collector_errors_total{service="shipping-collector", error_type="api_timeout"}`,
+		`collector_rate_limit_exceeded_total{service="shipping-collector"}`,
+		`kafka_producer_record_send_total`,
+		`kafka_producer_record_ack_total`,
+		`pipeline_messages_processed_total{stage="validation", status="success"}`,
+		`pipeline_processing_duration_seconds_bucket{stage="transformation"}`,
+		`pipeline_validation_failures_total{error_type="schema_violation"}`,
+		`pipeline_enrichment_cache_hits_total`,
+		`pipeline_enrichment_cache_misses_total`,
+		`flink_taskmanager_job_task_buffers_inPoolUsage`,
+		`flink_taskmanager_job_task_checkpointAlignmentTime`,
+		`flink_jobmanager_job_uptime`,
+		`flink_jobmanager_job_lastCheckpointSize`,
+		`storage_write_latency_seconds_bucket{backend="timescaledb", operation="insert"}`,
+		`storage_write_errors_total{backend="postgres", error_type="connection_refused"}`,
+		`storage_query_duration_seconds_bucket{endpoint="/api/v1/shipments"}`,
+		`storage_query_errors_total{endpoint="/api/v1/inventory"}`,
+		`storage_capacity_bytes{backend="s3"}`,
+		`storage_capacity_utilization{backend="postgres"}`,
+		`storage_connection_pool_active{backend="postgres"}`,
+		`storage_connection_pool_idle{backend="postgres"}`,
+		`storage_connection_pool_max`,
+		`http_requests_total{code=~"2.."}`,
+		`http_request_duration_seconds_bucket`,
+	} {
+		assert.NoError(t, asker{catalogue: c}.unknown(query), query)
+	}
+}
+
 func TestBadCatalogues(t *testing.T) {
 	t.Parallel()
 	const good = "unit: things, exposed_by: [x], meaning: m"

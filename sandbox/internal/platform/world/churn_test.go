@@ -3,6 +3,7 @@ package world
 import (
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -199,6 +200,62 @@ func TestOneBrokerTellsOfEachPartition(t *testing.T) {
 	w.Advance(start.Add(2 * time.Minute))
 	require.Len(t, tellers(), 2*partitions, "the others lead its partitions now")
 	require.NotContains(t, slices.Collect(maps.Values(tellers())), lastBroker)
+}
+
+// TestDownForAllIsDown: what no service reaches is itself down, and counts nothing.
+func TestDownForAllIsDown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 0)
+	w.Advance(start.Add(time.Minute))
+	lookups := func() float64 {
+		return total(w, "redis_keyspace_hits_total") + total(w, "redis_keyspace_misses_total")
+	}
+	require.NoError(t, w.Set("cache-unreachable", "query-api", time.Time{}))
+	before := lookups()
+	w.Advance(start.Add(2 * time.Minute))
+	assert.Equal(t, 1.0, total(w, "redis_up"), "one service's trouble")
+	assert.Greater(t, lookups(), before)
+	require.NoError(t, w.Set("cache-unreachable", "", time.Time{}))
+	require.NoError(t, w.Set("database-unreachable", "", time.Time{}))
+	before = lookups()
+	hits := total(w, "pipeline_enrichment_cache_hits_total")
+	w.Advance(start.Add(3 * time.Minute))
+	assert.Zero(t, total(w, "redis_up"))
+	assert.Zero(t, total(w, "pg_up"), "both databases")
+	assert.Equal(t, before, lookups())
+	assert.Equal(t, hits, total(w, "pipeline_enrichment_cache_hits_total"), "the enrichment has lost its cache too")
+}
+
+// TestManyAtOnce lets everything happen to a world at the same time; it is for the race detector.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 0)
+	var all sync.WaitGroup
+	for _, do := range []func(i int){
+		func(int) { w.Advance(w.Now().Add(time.Minute)) },
+		func(int) {
+			for _, h := range w.Hosts() {
+				w.Read(h.Name, func(*Series) {})
+				w.Host(h.Address)
+				w.Health(h.Service)
+			}
+		},
+		func(i int) {
+			f := Faults()[i%len(Faults())]
+			assert.NoError(t, w.Set(f.Name, "", w.Now().Add(time.Minute)))
+			w.ActiveFaults()
+			assert.NoError(t, w.Clear(f.Name, ""))
+		},
+		func(int) { w.Events(5); w.PodsVersion(); w.Services() },
+	} {
+		all.Go(func() {
+			for i := range 100 {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
+	assert.Equal(t, start.Add(100*time.Minute), w.Now())
 }
 
 func TestLayers(t *testing.T) {

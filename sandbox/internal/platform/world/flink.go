@@ -199,8 +199,10 @@ func (m *taskManager) lookUp(w *World, n float64) {
 	if w.faults.on("cache-cold", "flink") {
 		hit = 0.08
 	}
+	if !w.cacheUp() {
+		hit = 0
+	}
 	m.hits.add(n * hit)
 	m.misses.add(n * (1 - hit))
-	w.flow.hits += n * hit
-	w.flow.misses += n * (1 - hit)
+	w.flow.lookUp(w, n, hit)
 }

@@ -67,9 +67,8 @@ func (q *queryAPI) step(w *World, dt float64) {
 		}
 		c.hits.add(queries * hit)
 		c.misses.add(queries * (1 - hit))
-		if health.Cache { // one that does not answer does not count either
-			w.flow.hits += queries * hit
-			w.flow.misses += queries * (1 - hit)
+		if health.Cache { // what does not get there is not counted there
+			w.flow.lookUp(w, queries, hit)
 		}
 	}
 	median := 0.009 * w.load.pace(asking)

@@ -33,6 +33,7 @@ func (w *World) newDatabase(h *host) *database {
 
 func (d *database) step(w *World, dt float64) {
 	up := 1.0
+	// Where nobody of those who use them reaches the databases, it is the databases that are down.
 	if !w.health("storage-router").Database && !w.health("query-api").Database {
 		up = 0
 	}
@@ -63,10 +64,23 @@ func (w *World) newRedis(h *host) *redis {
 	}
 }
 
+// cacheUp says whether the cache is there. Where nobody of those who use it reaches it, it is not.
+func (w *World) cacheUp() bool {
+	return w.health("storage-router").Cache || w.health("query-api").Cache
+}
+
+// lookUp counts lookups that reach the cache, of which a share is answered.
+func (f *flow) lookUp(w *World, n, hit float64) {
+	if w.cacheUp() {
+		f.hits += n * hit
+		f.misses += n * (1 - hit)
+	}
+}
+
 func (r *redis) step(w *World, dt float64) {
-	r.up.Value = 1
-	if !w.health("storage-router").Cache && !w.health("query-api").Cache {
-		r.up.Value = 0
+	r.up.Value = 0
+	if w.cacheUp() {
+		r.up.Value = 1
 	}
 	for i, b := range w.backends {
 		if b.name == "redis" {
