@@ -39,9 +39,12 @@ func (st *starter) explain(c stack.Component, files []stack.Rendered, output str
 			continue
 		}
 		for _, f := range st.known(files, line) {
-			// The longest match comes last; what follows the path is about this file.
-			_, after, _ := strings.Cut(line, f.Path)
-			line, at = strings.TrimLeft(after, ": "), f
+			// What follows the path is about this file.
+			before, after, _ := strings.Cut(line, f.Path)
+			at = f
+			if strings.TrimSpace(wrapping.ReplaceAllString(before, "")) == "" {
+				line = strings.TrimLeft(after, ": ")
+			}
 		}
 		text := strings.Join(strings.Fields(wrapping.ReplaceAllString(line, "")), " ")
 		number := 0
@@ -88,7 +91,7 @@ func (st *starter) placed(f stack.Rendered, line int, text string) error {
 	return &stack.FileError{File: file, Line: line, Msg: text}
 }
 
-// known are the files that a line names, the shortest path first.
+// known are the files that a line names.
 func (st *starter) known(files []stack.Rendered, line string) []stack.Rendered {
 	var named []stack.Rendered
 	for _, f := range files {

@@ -29,17 +29,8 @@ func lineOf(data []byte, message string) int {
 		m := found[len(found)-1-i]
 		words = append(words, m[1]+m[2]+m[3])
 	}
-	best, bestCount := 0, len(lines)+1
-	for _, word := range words {
-		if last, count := occurrences(lines, word); count > 0 && count < bestCount {
-			best, bestCount = last, count
-		}
-		if bestCount == 1 || (best > 0 && strings.HasPrefix(word, "job_name")) {
-			return best
-		}
-	}
-	if best > 0 {
-		return best
+	if line := lineOfWords(lines, words); line > 0 {
+		return line
 	}
 	// What stands after the last colon is often the text that was not liked.
 	if i := strings.LastIndex(message, ": "); i >= 0 {
@@ -51,6 +42,29 @@ func lineOf(data []byte, message string) int {
 		}
 	}
 	return 0
+}
+
+// lineOfFirst is lineOf for messages that name the particular before what it belongs to.
+func lineOfFirst(data []byte, message string) int {
+	var words []string
+	for _, m := range quoted.FindAllStringSubmatch(message, -1) {
+		words = append(words, m[1]+m[2]+m[3])
+	}
+	return lineOfWords(strings.Split(string(data), "\n"), words)
+}
+
+// lineOfWords is the line with the rarest of the words; of words that are as rare, the first.
+func lineOfWords(lines, words []string) int {
+	best, bestCount := 0, len(lines)+1
+	for _, word := range words {
+		if last, count := occurrences(lines, word); count > 0 && count < bestCount {
+			best, bestCount = last, count
+		}
+		if bestCount == 1 || (best > 0 && strings.HasPrefix(word, "job_name")) {
+			return best
+		}
+	}
+	return best
 }
 
 // occurrences is on how many lines a word stands by itself, and the last of them.

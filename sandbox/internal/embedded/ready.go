@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -76,7 +77,14 @@ func setupOf(client *http.Client, s *stack.Stack, c stack.Component, addresses s
 			answer, err := request(ctx, client, http.MethodPut, base+put.Put, data)
 			var refused *refusedError
 			if errors.As(err, &refused) {
-				return &stack.FileError{File: file, Line: lineOf(data, answer), Msg: fmt.Sprintf("%s refuses it (PUT %s): %s", c.Name, put.Put, refused.reason())}
+				reasons := elasticReasons(answer)
+				if len(reasons) == 0 {
+					reasons = []string{refused.reason()}
+				}
+				return &stack.FileError{
+					File: file, Line: lineOfFirst(data, reasons[len(reasons)-1]),
+					Msg: fmt.Sprintf("%s refuses it (PUT %s): %s", c.Name, put.Put, strings.Join(reasons, ": ")),
+				}
 			}
 			if err != nil {
 				return fmt.Errorf("set up %s with %s: %w", c.Name, file, err)
@@ -84,6 +92,25 @@ func setupOf(client *http.Client, s *stack.Stack, c stack.Component, addresses s
 		}
 		return nil
 	}
+}
+
+// elasticReasons are the reasons in an error of Elasticsearch's, from the general to the particular.
+func elasticReasons(answer string) []string {
+	type cause struct {
+		Reason   string `json:"reason"`
+		CausedBy *cause `json:"caused_by"`
+	}
+	var body struct {
+		Error cause `json:"error"`
+	}
+	if json.Unmarshal([]byte(answer), &body) != nil {
+		return nil
+	}
+	var reasons []string
+	for c := &body.Error; c != nil && c.Reason != ""; c = c.CausedBy {
+		reasons = append(reasons, c.Reason)
+	}
+	return reasons
 }
 
 // refusedError is an answer other than 2xx.
