@@ -33,7 +33,9 @@ type alertInput struct {
 	// silent is what Alertmanager said of alertSilent while the critical alert fired.
 	silent      alertStatus
 	silentAsked error
-	ended       error
+	// critical is Alertmanager's fingerprint of the critical alert while it fired.
+	critical string
+	ended    error
 }
 
 func newAlertInput(e *env) *alertInput {
@@ -160,6 +162,11 @@ func (in *alertInput) goOn(ctx context.Context) {
 		return err == nil && got.has(kindPagerDuty, in.name(alertCritical), false) &&
 			got.has(kindSlack, in.name(alertCritical), false) && got.has(kindSlack, in.name(alertWarning), false)
 	})
+	if critical, err := in.status(ctx, alertCritical); err == nil {
+		in.mu.Lock()
+		in.critical = critical.Fingerprint
+		in.mu.Unlock()
+	}
 	err := in.post(ctx, time.Time{}, alertSilent)
 	if err == nil {
 		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
@@ -219,11 +226,11 @@ func (in *alertInput) until(ctx context.Context, holds func() bool) {
 	}
 }
 
-// silently is what Alertmanager said of alertSilent.
-func (in *alertInput) silently() (alertStatus, error) {
+// silently is what Alertmanager said of alertSilent, and the fingerprint of the critical alert.
+func (in *alertInput) silently() (status alertStatus, critical string, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.silent, in.silentAsked
+	return in.silent, in.critical, in.silentAsked
 }
 
 // waitOver is until the alerts are resolved.

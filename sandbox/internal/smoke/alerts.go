@@ -261,19 +261,14 @@ func (e *env) warningIsSilent(ctx context.Context) (string, error) {
 	if err := e.alerts.waitOver(ctx); err != nil {
 		return "", err
 	}
-	critical, err := e.alerts.status(ctx, alertCritical)
-	var by string
-	if err == nil {
-		by = critical.Fingerprint
-	}
-	status, asked := e.alerts.silently()
+	status, by, asked := e.alerts.silently()
 	if asked != nil {
 		return "", final(fmt.Errorf("ask alertmanager for %s: %w", e.alerts.name(alertSilent), asked))
 	}
-	if status.Status.State != "suppressed" || by != "" && !slices.Contains(status.Status.InhibitedBy, by) {
+	if status.Status.State != "suppressed" || !slices.Contains(status.Status.InhibitedBy, by) {
 		return "", final(&mismatch{
 			fmt.Sprintf("%s suppressed, inhibited by %s", e.alerts.name(alertSilent), e.alerts.name(alertCritical)),
-			fmt.Sprintf("state %q, inhibited by %v (the critical alert is %s)", status.Status.State, status.Status.InhibitedBy, by),
+			fmt.Sprintf("state %q, inhibited by %v (the critical alert is %q)", status.Status.State, status.Status.InhibitedBy, by),
 			"inhibit_rules",
 		})
 	}

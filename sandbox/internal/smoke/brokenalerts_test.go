@@ -120,6 +120,11 @@ var brokenAlerts = []breakage{
 		fails:  []string{silent}, says: `state "active"`,
 	},
 	{
+		name:   "a warning is suppressed for another reason",
+		breaks: func(w *world) { w.strangeInhibition = true },
+		fails:  []string{silent}, says: "inhibited by [0123456789abcdef]",
+	},
+	{
 		name:   "a resolved alert stays open at PagerDuty",
 		breaks: notified(kindPagerDuty, alertCritical, true, dropped),
 		fails:  []string{resolves}, says: "0 resolves",

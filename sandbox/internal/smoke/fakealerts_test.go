@@ -18,6 +18,8 @@ type fakeAlerts struct {
 	onNotify func(kind string, alert fakeAlert, resolved bool, payload jsonObject) jsonObject
 	// noInhibition lets every alert through.
 	noInhibition bool
+	// strangeInhibition names another alert as the reason.
+	strangeInhibition bool
 	// extraPage pages for warnings too.
 	extraPage bool
 }
@@ -64,6 +66,9 @@ func (w *world) startAlerts() {
 					status := jsonObject{"state": "active", "inhibitedBy": []string{}}
 					if a.suppressed {
 						status = jsonObject{"state": "suppressed", "inhibitedBy": []string{"f-" + alertCritical + "_" + testID}}
+						if w.strangeInhibition {
+							status["inhibitedBy"] = []string{"0123456789abcdef"}
+						}
 					}
 					list = append(list, jsonObject{"fingerprint": "f-" + name, "labels": a.Labels, "status": status})
 				}
