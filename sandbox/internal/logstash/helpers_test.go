@@ -58,3 +58,10 @@ func startPipeline(t *testing.T, data, text string) *runner {
 	writeFile(t, filepath.Join(dir, "pipeline", "main.conf"), text)
 	return startRunner(t, dir, data, nil)
 }
+
+func readText(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	return string(data)
+}
