@@ -31,13 +31,10 @@ type hostState struct {
 	Service string `json:"service"`
 }
 
-// rates are what the services write per second, and how much of it has arrived.
+// rates are what happens per second.
 type rates struct {
-	Logs      float64 `json:"log_lines_per_second"`
-	Traces    float64 `json:"traces_per_second"`
-	LinesSent uint64  `json:"log_lines_sent"`
-	LinesLost uint64  `json:"log_lines_lost"`
-	SpansSent uint64  `json:"spans_sent"`
+	flowRates
+	activityRates
 }
 
 // faultState is a fault with where it is set.
@@ -66,25 +63,12 @@ func (p *platform) api() http.Handler {
 func (p *platform) state() state {
 	s := state{
 		Now: p.world.Now().UTC(), Started: p.started.UTC(), Seed: p.cfg.Seed, Pods: p.kubelet.states(), Hosts: []hostState{},
-		Proxy: "http://" + p.proxy, Rates: p.tell.rates(), Faults: p.world.ActiveFaults(),
+		Proxy: "http://" + p.proxy, Rates: rates{p.flow.rates(), p.tell.rates()}, Faults: p.world.ActiveFaults(),
 	}
 	for _, h := range p.world.Hosts() {
 		s.Hosts = append(s.Hosts, hostState{h.Name, h.Address, h.Service})
 	}
 	return s
-}
-
-func (a *activity) rates() rates {
-	r := rates{}
-	if a.lines != nil {
-		r.Logs = a.cfg.LogRate
-		r.LinesSent, r.LinesLost = a.lines.Counts()
-	}
-	if a.spans != nil {
-		r.Traces = a.cfg.TraceRate
-		r.SpansSent = a.spans.Sent()
-	}
-	return r
 }
 
 func (p *platform) faults() []faultState {

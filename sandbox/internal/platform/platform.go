@@ -20,8 +20,6 @@ import (
 	"obsandbox/sandbox/internal/platform/edge"
 	"obsandbox/sandbox/internal/platform/exporter"
 	"obsandbox/sandbox/internal/platform/inbox"
-	"obsandbox/sandbox/internal/platform/logs"
-	"obsandbox/sandbox/internal/platform/traces"
 	"obsandbox/sandbox/internal/platform/world"
 	"obsandbox/sandbox/internal/stack"
 )
@@ -56,6 +54,7 @@ type platform struct {
 	inbox   *inbox.Inbox
 	kubelet *kubelet
 	tell    *activity
+	flow    *flow
 	proxy   string
 }
 
@@ -75,12 +74,16 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if p.tell, err = newActivity(ctx, cfg, p.world, p.started, log); err != nil {
+		return err
+	}
 	var listeners [3]net.Listener
 	for i, l := range []struct{ flag, address string }{{"--api", cfg.API}, {"--proxy", cfg.Proxy}, {"--kubernetes", cfg.Kubernetes}} {
 		if listeners[i], err = listen(ctx, l.flag, l.address); err != nil {
 			for _, open := range listeners[:i] {
 				open.Close()
 			}
+			p.close(ctx)
 			return err
 		}
 	}
@@ -93,13 +96,6 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			exporter.Handler(p.world, host.Name, log).ServeHTTP(w, r)
 		},
 	}, log)
-	if p.tell, err = newActivity(ctx, cfg, p.world, p.started, log); err != nil {
-		for _, open := range listeners {
-			open.Close()
-		}
-		return err
-	}
-
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var work sync.WaitGroup
@@ -128,17 +124,23 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 				server.Close()
 			}
 			work.Wait()
-			last, stop := context.WithTimeout(context.WithoutCancel(ctx), closing)
-			defer stop()
-			p.tell.close(last)
+			p.close(ctx)
 			if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 				return err
 			}
 			return nil
 		case now := <-clock.C:
 			p.world.Advance(now)
+			p.flow.look(p.world)
 		}
 	}
+}
+
+// close sends what is queued, though ctx has ended.
+func (p *platform) close(ctx context.Context) {
+	last, stop := context.WithTimeout(context.WithoutCancel(ctx), closing)
+	defer stop()
+	p.tell.close(last)
 }
 
 // load reads the stack's files and makes the world.
@@ -162,7 +164,7 @@ func load(cfg Config, log *slog.Logger) (*platform, *stack.Health, error) {
 	}
 	return &platform{
 		cfg: cfg, log: log, started: started, world: w,
-		pods: cluster.New(cluster.Config{}, log), inbox: inbox.New(inbox.Config{}, log),
+		flow: newFlow(w), pods: cluster.New(cluster.Config{}, log), inbox: inbox.New(inbox.Config{}, log),
 	}, health, nil
 }
 
@@ -206,93 +208,4 @@ func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	return l, nil
-}
-
-// activity is what the services log and trace.
-type activity struct {
-	cfg    Config
-	teller *traces.Teller
-	writer *logs.Writer
-	lines  *logs.Producer
-	spans  *traces.Sender
-	log    *slog.Logger
-}
-
-func newActivity(ctx context.Context, cfg Config, w *world.World, started time.Time, log *slog.Logger) (*activity, error) {
-	a := &activity{cfg: cfg, log: log, teller: traces.NewTeller(w, cfg.Seed, started), writer: logs.NewWriter(w, cfg.Seed)}
-	var err error
-	if cfg.OTLP != "" && cfg.TraceRate > 0 {
-		if a.spans, err = traces.NewSender(context.WithoutCancel(ctx), cfg.OTLP, w, log); err != nil {
-			return nil, err
-		}
-	}
-	if cfg.Kafka != "" && cfg.LogRate > 0 {
-		if a.lines, err = logs.NewProducer(cfg.Kafka, log); err != nil {
-			return nil, err
-		}
-	}
-	return a, nil
-}
-
-// beat is how often lines and spans are written.
-const beat = 100 * time.Millisecond
-
-// run writes lines at the log rate and traces at the trace rate. A story is written as lines and, where traces are due,
-// as spans too; only where traces are many and lines few are there traces without lines.
-func (a *activity) run(ctx context.Context) {
-	// What is queued when ctx ends is still to be sent.
-	sending := context.WithoutCancel(ctx)
-	var dueLines, dueTraces float64
-	var waiting []logs.Line
-	next := func(now time.Time) bool {
-		story, ok := a.teller.Next(now)
-		if !ok {
-			return false
-		}
-		if a.lines != nil {
-			waiting = append(waiting, a.writer.Lines(story)...)
-		}
-		if a.spans != nil && dueTraces >= 1 {
-			dueTraces--
-			a.spans.Send(sending, story)
-		}
-		return true
-	}
-	clock := time.NewTicker(beat)
-	defer clock.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-clock.C:
-			// After a pause (a laptop that slept) there is no burst.
-			passed := min(now.Sub(last), time.Second).Seconds()
-			last = now
-			dueLines += a.cfg.LogRate * passed
-			dueTraces = min(dueTraces+a.cfg.TraceRate*passed, a.cfg.TraceRate+1)
-			for a.lines != nil && dueLines >= 1 && (len(waiting) > 0 || next(now)) {
-				a.lines.Send(sending, waiting[0])
-				waiting = waiting[1:]
-				dueLines--
-			}
-			dueLines = min(dueLines, 1)
-			for a.spans != nil && dueTraces >= 1 && next(now) {
-				waiting = nil
-			}
-		}
-	}
-}
-
-func (a *activity) close(ctx context.Context) {
-	if a.spans != nil {
-		if err := a.spans.Close(ctx); err != nil {
-			a.log.Warn("spans are lost", "error", err)
-		}
-	}
-	if a.lines != nil {
-		if err := a.lines.Close(ctx); err != nil {
-			a.log.Warn("log lines are lost", "error", err)
-		}
-	}
 }

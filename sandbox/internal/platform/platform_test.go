@@ -362,6 +362,7 @@ func TestRefuses(t *testing.T) {
 		"no port":               {good(func(c *platform.Config) { c.Kubernetes = "127.0.0.1" }), `--kubernetes "127.0.0.1"`},
 		"a port that is taken":  {good(func(c *platform.Config) { c.Proxy = taken.Addr().String() }), "--proxy: listen tcp"},
 		"no URL":                {good(func(c *platform.Config) { c.OTLP, c.TraceRate = "127.0.0.1:4318", 1 }), "--otlp 127.0.0.1:4318: expected a URL"},
+		"a negative rate":       {good(func(c *platform.Config) { c.LogRate = -1 }), "--log-rate -1: expected a number per second from 0 to 1000000"},
 		"an unknown component":  {good(func(c *platform.Config) { c.StackDir, c.Upstreams = checkedIn, []string{"zipkin=127.0.0.1:1"} }), `--upstream zipkin=127.0.0.1:1: no component "zipkin"`},
 		"an upstream's address": {good(func(c *platform.Config) { c.StackDir, c.Upstreams = checkedIn, []string{"jaeger=here"} }), "--upstream jaeger:13133=here: expected HOST:PORT=HOST:PORT"},
 	} {

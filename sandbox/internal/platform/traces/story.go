@@ -108,6 +108,15 @@ const topic = "ingestion-events"
 // event tells of an event's path. It is moved in time so that it ends now: what is told has happened.
 func (t *Teller) event(e world.Event, hosts []world.Host, now time.Time) Story {
 	s := t.story()
+	flink, _ := t.pick(hosts, "flink")
+	router, stores := t.pick(hosts, "storage-router")
+	switch {
+	case e.Failed == "collect":
+	case t.cluster.Broken("flink-job-down", "flink"):
+		e.Total = e.Collect // it waits in Kafka: this is all so far
+	case !stores && (e.Failed == "" || e.Failed == "store"):
+		e.Failed, e.Total, e.Store = "", e.Total-e.Store, 0
+	}
 	e.Time = now.Add(-e.Total)
 	s.Event = e
 	about := []attribute.KeyValue{attribute.String("event.id", e.ID), attribute.String("event.type", e.Type)}
@@ -135,11 +144,10 @@ func (t *Teller) event(e world.Event, hosts []world.Host, now time.Time) Story {
 			Attributes: []attribute.KeyValue{attribute.String("messaging.system", "kafka"), attribute.String("messaging.destination.name", topic)},
 		})
 	}
-	if e.Failed == "collect" {
+	if e.Failed == "collect" || e.Total == e.Collect {
 		return s
 	}
 	step(e.Total - e.Collect - e.Validate - e.Transform - e.Enrich - e.Store) // waiting in Kafka
-	flink, _ := t.pick(hosts, "flink")
 	stages := []struct {
 		name string
 		took time.Duration
@@ -160,7 +168,9 @@ func (t *Teller) event(e world.Event, hosts []world.Host, now time.Time) Story {
 		s.Spans[processed].Error = e.Failed + ": " + e.Error
 		return s
 	}
-	router, _ := t.pick(hosts, "storage-router")
+	if !stores {
+		return s
+	}
 	start, end = step(e.Store)
 	stored := t.add(&s, Span{
 		Name: "store", Kind: trace.SpanKindConsumer, Host: router, Parent: parent, Start: start, End: end, Error: failure("store"), Entry: true, Attributes: about,

@@ -151,6 +151,25 @@ func TestStoryEndsWhereItFails(t *testing.T) {
 	}
 }
 
+// Where the job is down events wait in Kafka; where nobody stores, they wait after it.
+func TestStoryStopsWhereNobodyGoesOn(t *testing.T) {
+	t.Parallel()
+	down := cluster()
+	down.broken = map[string]string{"flink-job-down": "flink"}
+	s := tell(t, down)
+	require.Equal(t, []string{"shipping-collector/collect", "  shipping-collector/send ingestion-events"}, tree(t, s))
+	require.Equal(t, now, s.Spans[0].End)
+
+	gone := cluster(func(e *world.Event) { e.Failed, e.Error = "store", "connection refused" })
+	gone.hosts = slices.DeleteFunc(gone.hosts, func(h world.Host) bool { return h.Service == "storage-router" })
+	s = tell(t, gone)
+	require.Equal(t, []string{
+		"shipping-collector/collect", "  shipping-collector/send ingestion-events", "    flink/process_event",
+		"      flink/validate", "      flink/transform", "      flink/enrich",
+	}, tree(t, s))
+	require.Equal(t, now, s.Spans[5].End)
+}
+
 func TestTeller(t *testing.T) {
 	t.Parallel()
 	f := cluster()
