@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -34,29 +35,36 @@ func readYAML(file string) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
-// neverSend gives every route a group_wait of a day: whoever the receivers are, none of them is called.
-func neverSend(file string) ([]byte, error) {
-	root, err := readYAML(file)
-	if err != nil {
-		return nil, err
-	}
+// setInRoutes gives every route of a configuration other times.
+func setInRoutes(root *yaml.Node, times map[string]string) {
 	var walk func(route *yaml.Node)
 	walk = func(route *yaml.Node) {
 		if route.Kind != yaml.MappingNode {
 			return
 		}
-		if wait := value(route, "group_wait"); wait.Kind == yaml.ScalarNode {
-			wait.Value, wait.Tag, wait.Style = "24h", "!!str", 0
-		} else {
+		for _, key := range slices.Sorted(maps.Keys(times)) {
+			if old := value(route, key); old.Kind == yaml.ScalarNode {
+				old.Value, old.Tag, old.Style = times[key], "!!str", 0
+				continue
+			}
 			route.Content = append(route.Content,
-				&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "group_wait"},
-				&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "24h"})
+				&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key},
+				&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: times[key]})
 		}
 		for _, child := range value(route, "routes").Content {
 			walk(child)
 		}
 	}
 	walk(value(root, "route"))
+}
+
+// neverSend lets every route wait for a day: whoever the receivers are, none of them is called.
+func neverSend(file string) ([]byte, error) {
+	root, err := readYAML(file)
+	if err != nil {
+		return nil, err
+	}
+	setInRoutes(root, map[string]string{"group_wait": "24h"})
 	return yaml.Marshal(root)
 }
 
@@ -69,8 +77,9 @@ type Program struct {
 	log    *bytes.Buffer
 }
 
-// Start runs an Alertmanager on loopback with a configuration, and waits until it is ready. dir is for its state.
-func Start(ctx context.Context, program, configFile, dir string) (*Program, error) {
+// Start runs an Alertmanager on loopback with a configuration, and waits until it is ready. dir is for its state; args
+// are further arguments.
+func Start(ctx context.Context, program, configFile, dir string, args ...string) (*Program, error) {
 	// The port is free when the program starts, most likely; it cannot say which one it took itself.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -80,8 +89,9 @@ func Start(ctx context.Context, program, configFile, dir string) (*Program, erro
 	_ = listener.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	p := &Program{URL: "http://" + address, cancel: cancel, done: make(chan struct{}), log: &bytes.Buffer{}}
-	cmd := exec.CommandContext(ctx, program, "--config.file="+configFile, "--storage.path="+dir,
-		"--web.listen-address="+address, "--cluster.listen-address=", "--log.level=warn")
+	args = append([]string{"--config.file=" + configFile, "--storage.path=" + dir,
+		"--web.listen-address=" + address, "--cluster.listen-address=", "--log.level=warn"}, args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	if err := cmd.Start(); err != nil {
 		cancel()
@@ -212,13 +222,19 @@ func askReal(ctx context.Context, program, configFile string, c *Case) ([]fault,
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(2 * time.Second)
+	agreed := 0
 	for {
 		seen, err := p.Alerts(ctx)
 		if err != nil {
 			return nil, err
 		}
 		faults := compareSeen(c, seen)
-		if len(faults) == 0 {
+		// Not at the first look: an alert that is silenced wrongly is so only after a moment.
+		agreed++
+		if len(faults) > 0 {
+			agreed = 0
+		}
+		if agreed == settled {
 			return nil, nil
 		}
 		select {
@@ -230,6 +246,9 @@ func askReal(ctx context.Context, program, configFile string, c *Case) ([]fault,
 		}
 	}
 }
+
+// settled is the number of looks, 10 ms apart, that must find all as expected.
+const settled = 4
 
 func compareSeen(c *Case, seen []Seen) []fault {
 	var faults []fault

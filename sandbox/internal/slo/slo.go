@@ -201,11 +201,11 @@ func (w *writer) budgets(window, runbook string) error {
 	return errors.Join(err,
 		alert("ErrorBudgetBurnsFast", "critical", `Error budget of {{ $labels.slo }} burns fast`,
 			`>-
-            {{ $labels.slo }} uses its error budget {{ $value | printf "%.1f" }} times as fast as it may: at that rate the budget
+            {{ $labels.slo }} uses its error budget {{ $value | printf "%.1f" }} times as fast as it may; at that rate the budget
             of `+window+` is gone within five days.`, true),
 		alert("ErrorBudgetBurnsSlowly", "warning", `Error budget of {{ $labels.slo }} burns`,
 			`>-
-            {{ $labels.slo }} uses its error budget {{ $value | printf "%.1f" }} times as fast as it may: at that rate the budget
+            {{ $labels.slo }} uses its error budget {{ $value | printf "%.1f" }} times as fast as it may; at that rate the budget
             of `+window+` is gone before its time.`, false),
 	)
 }
