@@ -6,13 +6,21 @@
 //	w.Advance(now)                              // as often as one likes; catches up in ticks
 //	for _, h := range w.Hosts() { … }           // whatever can be scraped now: pods and fixed hosts
 //	w.Read(h.Name, func(s *world.Series) { … }) // the series that a host exposes
+//	w.PodsVersion()                             // changes with the pods; Host.Pod says whether one is ready
 //	w.Health("query-api")                       // kafka, database, cache
+//	world.Faults()                              // what can break, and which alert tells of it
 //	w.Set("kafka-unreachable", "", until)       // break something; w.Clear mends it
+//	w.Broken("log-flood", "flink")              // whether something is broken, for faults that others act out
 //	w.Events(n)                                 // n of the events that flow now, for logs and traces
+//	world.Layer("query-api")                    // collection, processing, storage, infrastructure
 //
 // It all hangs together: what collectors publish is what Flink processes is what storage writes, whatever is in between
-// waits in Kafka and is its lag. Counters only rise; a pod that comes anew starts at zero. The same seed and start give
-// the same world, however the time is cut into calls of Advance.
+// waits in Kafka and is its lag. Counters only rise; a pod that comes anew starts at zero. The same seed and start, and
+// the same faults at the same times, give the same world, however the time is cut into calls of Advance. A healthy world
+// fires no alert of the stack and keeps its objectives.
+//
+// A tick is a handful of microseconds and allocates nothing, so that a world can catch up on a week in seconds. Within it
+// every program on a host (collector, task manager, router, broker …) has its turn, in the order of the events' way.
 package world
 
 import (
