@@ -36,6 +36,7 @@ Exit codes: 0 it went well, 1 checks failed, 2 it could not run (the reason is o
 type commands struct {
 	Up      upCmd      `cmd:"" help:"Run the stack until Ctrl-C, and show how it does."`
 	Smoke   smokeCmd   `cmd:"" help:"Check a running stack end to end, or one that is started for it."`
+	Test    testCmd    `cmd:"" help:"Judge what can be judged without a running stack: configuration, rules, routes, pipelines, dashboards."`
 	Config  configCmd  `cmd:"" help:"Print the configuration that a component runs with, or what differs from what is checked in."`
 	Status  statusCmd  `cmd:"" help:"List the stacks that run on this machine."`
 	Logs    logsCmd    `cmd:"" help:"Print the log of a component of a running stack."`

@@ -26,10 +26,12 @@ type view struct {
 	status func() []embedded.Status
 	notes  []string // what must not be lost when the table is redrawn
 	footer string
-	drawn  int // lines of the table on the screen
-	stop   chan struct{}
-	done   chan struct{}
-	last   map[string]time.Time // when a component's progress was last printed
+	// footerNoted says that the terminal is too low for the footer, and it has been written above the table.
+	footerNoted bool
+	drawn       int // lines of the table on the screen
+	stop        chan struct{}
+	done        chan struct{}
+	last        map[string]time.Time // when a component's progress was last printed
 }
 
 // quiet is how often the progress of a build is printed where the output is no terminal.
@@ -138,9 +140,17 @@ func (v *view) draw() {
 	if !v.terminal || v.status == nil {
 		return
 	}
-	width, _, err := term.GetSize(v.fd)
+	width, height, err := term.GetSize(v.fd)
 	if err != nil || width < 20 {
-		width = 80
+		width, height = 80, 24
+	}
+	table, footer := tableOf(v.status()), v.footer
+	if footer != "" && strings.Count(table+footer, "\n") >= height {
+		// Redrawing cannot reach lines that have left the screen: what does not change is written once, above.
+		if !v.footerNoted {
+			v.notes, v.footerNoted = append(v.notes, strings.TrimRight(footer, "\n")), true
+		}
+		footer = ""
 	}
 	var b strings.Builder
 	if v.drawn > 0 {
@@ -152,7 +162,7 @@ func (v *view) draw() {
 	}
 	v.notes = nil
 	v.drawn = 0
-	for line := range strings.Lines(tableOf(v.status()) + v.footer) {
+	for line := range strings.Lines(table + footer) {
 		line = clip(strings.TrimRight(line, "\n"), width)
 		if v.colour {
 			line = paint(line)

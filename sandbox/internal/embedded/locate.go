@@ -10,6 +10,7 @@ import (
 var (
 	quoted      = regexp.MustCompile("\"([^\"]{2,})\"|'([^']{2,})'|\\[([^\\]]{2,})\\]")
 	invalidKeys = regexp.MustCompile(`invalid keys: ([^,\s]+)`)
+	unknownName = regexp.MustCompile(`unknown (?:field|key|setting|parameter|property|option) ["'\[]([^"'\]]+)`)
 	jobName     = regexp.MustCompile(`job name "([^"]+)"`)
 )
 
@@ -47,6 +48,9 @@ func lineOf(data []byte, message string) int {
 // lineOfFirst is lineOf for messages that name the particular before what it belongs to.
 func lineOfFirst(data []byte, message string) int {
 	var words []string
+	if m := unknownName.FindStringSubmatch(message); m != nil {
+		words = append(words, m[1])
+	}
 	for _, m := range quoted.FindAllStringSubmatch(message, -1) {
 		words = append(words, m[1]+m[2]+m[3])
 	}

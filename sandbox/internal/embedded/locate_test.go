@@ -39,6 +39,7 @@ func TestLineOf(t *testing.T) {
 	} {
 		assert.Equal(t, want, lineOf([]byte(locateSample), message), message)
 	}
+	assert.Equal(t, 8, lineOfFirst([]byte(locateSample), `failed to parse [service]: unknown field "pager_configs"`))
 	assert.Equal(t, 2, lineOfFirst([]byte(locateSample), `no type [15] in [pager]`))
 }
 
