@@ -16,6 +16,16 @@ type Fault struct {
 	Services []string `json:"services"`
 	// Alert is the alert that it fires, given time; empty where none is meant to.
 	Alert string `json:"alert,omitempty"`
+	// Alerts are those that it fires by the service that it is set for; the same Alert for each where there are none.
+	Alerts map[string]string `json:"alerts,omitempty"`
+}
+
+// Fires is the alert that the fault fires when it is set for a service; empty for none.
+func (f Fault) Fires(service string) string {
+	if f.Alerts != nil {
+		return f.Alerts[service]
+	}
+	return f.Alert
 }
 
 // Active is a fault that is set.
@@ -43,32 +53,41 @@ func Faults() []Fault {
 	pods, collectors := podServices(), collectorNames()
 	all := append(slices.Clone(pods), "flink", "kafka", "postgres", "redis", "timescaledb")
 	writers := append(slices.Clone(pods), "flink")
+	only := func(alert string, services ...string) map[string]string {
+		alerts := map[string]string{}
+		for _, s := range services {
+			alerts[s] = alert
+		}
+		return alerts
+	}
+	hanging := only("CollectorDown", collectors...)
+	hanging["flink"] = "FlinkJobDown" // nothing is known of the job either
 	flink, router, query := []string{"flink"}, []string{"storage-router"}, []string{"query-api"}
 	return []Fault{
-		{"api-timeouts", "a partner's API stops answering one request in twenty", collectors, "HighCollectorErrorRate"},
-		{"cache-cold", "the caches of the enrichment and of the query API have lost their content", []string{"flink", "query-api"}, ""},
-		{"cache-unreachable", "the cache does not answer: readiness fails, every lookup is a miss", pods, ""},
-		{"checkpoints-failing", "every checkpoint of the Flink job fails", flink, "FlinkCheckpointFailure"},
-		{"clock-skew", "the clocks of the service's log lines are ten minutes behind", writers, ""},
-		{"database-unreachable", "the databases refuse connections: readiness fails, writes and queries are errors", pods, "QueryAPIHighErrorRate"},
-		{"disk-filling", "the databases' disks fill up within minutes", router, "StorageCapacityLow"},
-		{"exporter-hanging", "the metrics endpoint accepts requests and never answers", all, "CollectorDown"},
-		{"flink-job-down", "the Flink job has failed and is not restarted", flink, "FlinkJobDown"},
-		{"flink-jobmanager-gone", "the job manager's process is gone", flink, "FlinkJobDown"},
-		{"kafka-broker-down", "one of the three Kafka brokers is gone", []string{"kafka"}, ""},
-		{"kafka-unreachable", "Kafka does not answer: readiness fails, records wait and are then lost", pods, "KafkaProducerLag"},
-		{"log-flood", "the service writes fifty times as many log lines", writers, ""},
-		{"malformed-logs", "one log line in three is no JSON", writers, ""},
-		{"orphan-spans", "spans lose their parent on the way", writers, ""},
-		{"pod-gone", "all pods of the service are gone", pods, "CollectorDown"},
-		{"pool-exhausted", "connections are never given back to the pools", router, "DatabaseConnectionPoolExhausted"},
-		{"producer-lag", "Kafka acknowledges records slowly", collectors, "KafkaProducerLag"},
-		{"query-errors", "one query in four is answered with an error", query, "QueryAPIHighErrorRate"},
-		{"rate-limiting", "a partner's API refuses one request in ten because of its rate limit", collectors, "HighCollectorErrorRate"},
-		{"schema-violations", "one event in twenty violates the schema", flink, "HighValidationFailureRate"},
-		{"slow-queries", "queries take a hundred times as long, and some time out", query, "QueryAPIHighErrorRate"},
-		{"slow-transformation", "the transformation of an event takes many seconds", flink, "ProcessingLatencyHigh"},
-		{"slow-writes", "the backends take writes slowly", router, "HighStorageWriteLatency"},
+		{"api-timeouts", "a partner's API stops answering one request in twenty", collectors, "HighCollectorErrorRate", nil},
+		{"cache-cold", "the caches of the enrichment and of the query API have lost their content", []string{"flink", "query-api"}, "", nil},
+		{"cache-unreachable", "the cache does not answer: readiness fails, every lookup is a miss", pods, "", nil},
+		{"checkpoints-failing", "every checkpoint of the Flink job fails", flink, "FlinkCheckpointFailure", nil},
+		{"clock-skew", "the clocks of the service's log lines are ten minutes behind", writers, "", nil},
+		{"database-unreachable", "the databases refuse connections: readiness fails, writes and queries are errors", pods, "QueryAPIHighErrorRate", only("QueryAPIHighErrorRate", query...)},
+		{"disk-filling", "the databases' disks fill up within minutes", router, "StorageCapacityLow", nil},
+		{"exporter-hanging", "the metrics endpoint accepts requests and never answers", all, "CollectorDown", hanging},
+		{"flink-job-down", "the Flink job has failed and is not restarted", flink, "FlinkJobDown", nil},
+		{"flink-jobmanager-gone", "the job manager's process is gone", flink, "FlinkJobDown", nil},
+		{"kafka-broker-down", "one of the three Kafka brokers is gone", []string{"kafka"}, "", nil},
+		{"kafka-unreachable", "Kafka does not answer: readiness fails, records wait and are then lost", pods, "KafkaProducerLag", only("KafkaProducerLag", collectors...)},
+		{"log-flood", "the service writes fifty times as many log lines", writers, "", nil},
+		{"malformed-logs", "one log line in three is no JSON", writers, "", nil},
+		{"orphan-spans", "spans lose their parent on the way", writers, "", nil},
+		{"pod-gone", "all pods of the service are gone", pods, "CollectorDown", only("CollectorDown", collectors...)},
+		{"pool-exhausted", "connections are never given back to the pools", router, "DatabaseConnectionPoolExhausted", nil},
+		{"producer-lag", "Kafka acknowledges records slowly", collectors, "KafkaProducerLag", nil},
+		{"query-errors", "one query in four is answered with an error", query, "QueryAPIHighErrorRate", nil},
+		{"rate-limiting", "a partner's API refuses one request in ten because of its rate limit", collectors, "HighCollectorErrorRate", nil},
+		{"schema-violations", "one event in twenty violates the schema", flink, "HighValidationFailureRate", nil},
+		{"slow-queries", "queries take a hundred times as long, and some time out", query, "QueryAPIHighErrorRate", nil},
+		{"slow-transformation", "the transformation of an event takes many seconds", flink, "ProcessingLatencyHigh", nil},
+		{"slow-writes", "the backends take writes slowly", router, "HighStorageWriteLatency", nil},
 	}
 }
 
