@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"obsandbox/sandbox/internal/platform/logs"
@@ -141,15 +142,22 @@ func (a *activity) rates() activityRates {
 	return r
 }
 
+// close sends what is queued, lines and spans at once: neither takes the other's time.
 func (a *activity) close(ctx context.Context) {
+	var both sync.WaitGroup
 	if a.spans != nil {
-		if err := a.spans.Close(ctx); err != nil {
-			a.log.Warn("spans are lost", "error", err)
-		}
+		both.Go(func() {
+			if err := a.spans.Close(ctx); err != nil {
+				a.log.Warn("spans are lost", "error", err)
+			}
+		})
 	}
 	if a.lines != nil {
-		if err := a.lines.Close(ctx); err != nil {
-			a.log.Warn("log lines are lost", "error", err)
-		}
+		both.Go(func() {
+			if err := a.lines.Close(ctx); err != nil {
+				a.log.Warn("log lines are lost", "error", err)
+			}
+		})
 	}
+	both.Wait()
 }

@@ -102,8 +102,22 @@ func (t *Teller) add(s *Story, span Span) trace.SpanID {
 	return span.ID
 }
 
-// topic is where collectors publish, as spans and log lines name it.
-const topic = "ingestion-events"
+// The topics that collectors and Flink publish to, as spans and log lines name them.
+const (
+	ingested  = "ingestion-events"
+	processed = "processed-events"
+)
+
+// sending is how long a producer takes at the most: less than any consumer, or Jaeger would take a consumer that works
+// after its producer's end for one with a clock that is wrong.
+const sending = time.Millisecond
+
+func produced(host world.Host, to string, parent trace.SpanID, start, end time.Time) Span {
+	return Span{
+		Name: "send " + to, Kind: trace.SpanKindProducer, Host: host, Parent: parent, Start: start, End: end,
+		Attributes: []attribute.KeyValue{attribute.String("messaging.system", "kafka"), attribute.String("messaging.destination.name", to)},
+	}
+}
 
 // event tells of an event's path. It is moved in time so that it ends now: what is told has happened.
 func (t *Teller) event(e world.Event, hosts []world.Host, now time.Time) Story {
@@ -138,11 +152,9 @@ func (t *Teller) event(e world.Event, hosts []world.Host, now time.Time) Story {
 		Attributes: append(slices.Clone(about), attribute.String("partner", e.Carrier)),
 	})
 	if e.ErrorType != "api_timeout" && e.ErrorType != "rate_limited" && e.ErrorType != "invalid_payload" {
-		collected = t.add(&s, Span{
-			Name: "send " + topic, Kind: trace.SpanKindProducer, Host: e.Collector, Parent: collected,
-			Start: end.Add(-e.Collect / 10), End: end, Error: failure("collect"),
-			Attributes: []attribute.KeyValue{attribute.String("messaging.system", "kafka"), attribute.String("messaging.destination.name", topic)},
-		})
+		send := produced(e.Collector, ingested, collected, end.Add(-min(e.Collect/10, sending)), end)
+		send.Error = failure("collect")
+		collected = t.add(&s, send)
 	}
 	if e.Failed == "collect" || e.Total == e.Collect {
 		return s
@@ -152,7 +164,7 @@ func (t *Teller) event(e world.Event, hosts []world.Host, now time.Time) Story {
 		name string
 		took time.Duration
 	}{{"validate", e.Validate}, {"transform", e.Transform}, {"enrich", e.Enrich}}
-	processed := len(s.Spans)
+	process := len(s.Spans)
 	parent := t.add(&s, Span{
 		Name: "process_event", Kind: trace.SpanKindConsumer, Host: flink, Parent: collected, Start: at, Entry: true, Attributes: about,
 	})
@@ -163,15 +175,19 @@ func (t *Teller) event(e world.Event, hosts []world.Host, now time.Time) Story {
 			break
 		}
 	}
-	s.Spans[processed].End = at
+	s.Spans[process].End = at
 	if e.Failed != "" && e.Failed != "store" {
-		s.Spans[processed].Error = e.Failed + ": " + e.Error
+		s.Spans[process].Error = e.Failed + ": " + e.Error
 		return s
 	}
+	handOver := min(e.Store/20, sending)
+	start, end = step(handOver)
+	s.Spans[process].End = end
+	parent = t.add(&s, produced(flink, processed, parent, start, end))
 	if !stores {
 		return s
 	}
-	start, end = step(e.Store)
+	start, end = step(e.Store - handOver)
 	stored := t.add(&s, Span{
 		Name: "store", Kind: trace.SpanKindConsumer, Host: router, Parent: parent, Start: start, End: end, Error: failure("store"), Entry: true, Attributes: about,
 	})

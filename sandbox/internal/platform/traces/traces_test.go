@@ -101,8 +101,9 @@ func TestStoryOfAnEvent(t *testing.T) {
 		"      flink/validate",
 		"      flink/transform",
 		"      flink/enrich",
-		"      storage-router/store",
-		"        storage-router/INSERT events",
+		"      flink/send processed-events",
+		"        storage-router/store",
+		"          storage-router/INSERT events",
 	}, tree(t, s))
 	require.True(t, s.ID.IsValid())
 	byName := map[string]traces.Span{}
@@ -116,7 +117,7 @@ func TestStoryOfAnEvent(t *testing.T) {
 		attributes[string(a.Key)] = a.Value.AsString()
 	}
 	require.Equal(t, map[string]string{"event.id": "evt-1", "event.type": "shipment.updated"}, attributes)
-	require.Equal(t, 25*time.Millisecond, process.End.Sub(process.Start))
+	require.Equal(t, 26*time.Millisecond, process.End.Sub(process.Start), "the stages, and handing it over")
 	require.Equal(t, 500*time.Millisecond, process.Start.Sub(byName["collect"].End), "the wait in Kafka")
 	require.Equal(t, byName["validate"].End, byName["transform"].Start)
 	require.Equal(t, byName["transform"].End, byName["enrich"].Start)
@@ -141,7 +142,7 @@ func TestStoryEndsWhereItFails(t *testing.T) {
 		"not enriched":     {fail("enrich", "api_unavailable"), append(slices.Clone(collected), "      flink/validate", "      flink/transform", "      flink/enrich !")},
 		"not stored": {fail("store", "timeout"), []string{
 			collected[0], collected[1], "    flink/process_event", "      flink/validate", "      flink/transform", "      flink/enrich",
-			"      storage-router/store !", "        storage-router/INSERT events !",
+			"      flink/send processed-events", "        storage-router/store !", "          storage-router/INSERT events !",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,9 +166,9 @@ func TestStoryStopsWhereNobodyGoesOn(t *testing.T) {
 	s = tell(t, gone)
 	require.Equal(t, []string{
 		"shipping-collector/collect", "  shipping-collector/send ingestion-events", "    flink/process_event",
-		"      flink/validate", "      flink/transform", "      flink/enrich",
+		"      flink/validate", "      flink/transform", "      flink/enrich", "      flink/send processed-events",
 	}, tree(t, s))
-	require.Equal(t, now, s.Spans[5].End)
+	require.Equal(t, now, s.Spans[6].End)
 }
 
 func TestTeller(t *testing.T) {
@@ -337,7 +338,7 @@ func TestSenderWithoutReceiver(t *testing.T) {
 	sender := send(t, f, r, log, tell(t, f))
 	require.Zero(t, sender.Sent())
 	require.Equal(t, 1, strings.Count(text.String(), "spans do not arrive"), text.String())
-	require.Contains(t, text.String(), "lost=8")
+	require.Contains(t, text.String(), "lost=9")
 
 	gone := httptest.NewServer(nil)
 	gone.Close()
@@ -369,5 +370,5 @@ func TestOrphans(t *testing.T) {
 		}
 	}
 	slices.Sort(orphans)
-	require.Equal(t, []string{"enrich", "store", "transform", "validate"}, orphans)
+	require.Equal(t, []string{"enrich", "send processed-events", "transform", "validate"}, orphans)
 }
