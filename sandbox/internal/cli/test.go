@@ -56,7 +56,7 @@ func (f testFlags) match() (*regexp.Regexp, error) {
 // judged is what one kind of test has found.
 type judged struct {
 	report *report.Report
-	// tables are shown to people below the report: coverage, scores.
+	// tables are shown to people below the report, where no other kind is judged with it: coverage, scores.
 	tables []func(io.Writer) error
 }
 
@@ -141,26 +141,17 @@ func (f testFlags) run(ctx context.Context, con *console, paths []string, chosen
 	if err := f.write(con, all, false); err != nil {
 		return err
 	}
-	if f.Format == "human" {
-		for _, j := range found {
-			for _, table := range tablesOf(j) {
-				if _, err := fmt.Fprintln(con.out); err != nil {
-					return err
-				}
-				if err := table(con.out); err != nil {
-					return err
-				}
+	if f.Format == "human" && len(chosen) == 1 {
+		for _, table := range found[0].tables {
+			if _, err := fmt.Fprintln(con.out); err != nil {
+				return err
+			}
+			if err := table(con.out); err != nil {
+				return err
 			}
 		}
 	}
 	return verdict(all)
-}
-
-func tablesOf(j *judged) []func(io.Writer) error {
-	if j == nil {
-		return nil
-	}
-	return j.tables
 }
 
 // once shows each line of progress, but not the same one twice in a row.
