@@ -3,6 +3,7 @@ package dates
 
 import (
 	"fmt"
+	"obsandbox/sandbox/internal/elastic/eserr"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func Compile(name string) (*Format, error) {
 	for _, alt := range strings.Split(name, "||") {
 		p, err := compile(alt)
 		if err != nil {
-			return nil, fmt.Errorf("Invalid format: [%s]: %w", name, err)
+			return nil, eserr.Reason("Invalid format: [%s]: %s", name, err)
 		}
 		f.alts = append(f.alts, p)
 	}
@@ -274,5 +275,5 @@ func Zone(name string) (*time.Location, error) {
 	} else if loc, err := time.LoadLocation(name); err == nil && name != "Local" {
 		return loc, nil
 	}
-	return nil, fmt.Errorf("Unknown time-zone ID: %s", name)
+	return nil, eserr.Reason("Unknown time-zone ID: %s", name)
 }

@@ -2,6 +2,7 @@ package dates
 
 import (
 	"fmt"
+	"obsandbox/sandbox/internal/elastic/eserr"
 	"strconv"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func compilePattern(s string, lenient bool) (pattern, error) {
 		return nil, err
 	}
 	if rest != "" {
-		return nil, fmt.Errorf("Pattern invalid as it contains ] without previous [")
+		return nil, eserr.Reason("Pattern invalid as it contains ] without previous [")
 	}
 	return javaPattern{items, lenient}, nil
 }
@@ -81,7 +82,7 @@ func parseItems(s string, nested bool) (items []item, rest string, err error) {
 		case c == '\'':
 			end := strings.IndexByte(s[1:], '\'')
 			if end < 0 {
-				return nil, "", fmt.Errorf("Pattern ends with an incomplete string literal: %s", s)
+				return nil, "", eserr.Reason("Pattern ends with an incomplete string literal: %s", s)
 			}
 			text := s[1 : 1+end]
 			if text == "" {
@@ -103,7 +104,7 @@ func parseItems(s string, nested bool) (items []item, rest string, err error) {
 			return items, s[1:], nil
 		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
 			if strings.IndexByte(patternLetters, c) < 0 {
-				return nil, "", fmt.Errorf("Unknown pattern letter: %c", c)
+				return nil, "", eserr.Reason("Unknown pattern letter: %c", c)
 			}
 			n := 1
 			for n < len(s) && s[n] == c {

@@ -80,7 +80,6 @@ type handle struct {
 	del, view []uint64
 	dirty     bool
 	synced    bool
-	id        int64
 }
 
 func (h *handle) release() {

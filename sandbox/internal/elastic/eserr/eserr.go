@@ -127,3 +127,10 @@ func (e *Error) Body() map[string]any {
 
 // MarshalJSON is Object.
 func (e *Error) MarshalJSON() ([]byte, error) { return json.Marshal(e.Object()) }
+
+// Reason is an error whose text is one of Elasticsearch's reasons, word for word.
+func Reason(format string, args ...any) error { return reason(fmt.Sprintf(format, args...)) }
+
+type reason string
+
+func (r reason) Error() string { return string(r) }

@@ -43,7 +43,6 @@ type Parser struct {
 	id     string
 	src    []byte
 	dec    *jsontext.Decoder
-	buf    bytes.Buffer
 	doc    *Document
 	stamps int
 }
@@ -327,7 +326,7 @@ func (p *Parser) put(f *Field, s string, quoted bool) error {
 		}
 		v, err := int64(0), error(nil)
 		if quoted && !f.Coerce && !f.IsDate() && f.Type != "boolean" {
-			err = errors.New("Integer value passed as String")
+			err = eserr.Reason("Integer value passed as String")
 		} else {
 			v, err = f.Number(s, quoted)
 		}

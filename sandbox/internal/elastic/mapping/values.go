@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"net/netip"
+	"obsandbox/sandbox/internal/elastic/eserr"
 	"strconv"
 	"strings"
 	"time"
@@ -106,7 +107,7 @@ func (f *Field) Number(text string, quoted bool) (int64, error) {
 		case "false", "":
 			return 0, nil
 		}
-		return 0, fmt.Errorf("Failed to parse value [%s] as only [true] or [false] are allowed.", text)
+		return 0, eserr.Reason("Failed to parse value [%s] as only [true] or [false] are allowed.", text)
 	case "date", "date_nanos":
 		t, err := f.Format.Parse(text, nil)
 		if err != nil {
@@ -119,18 +120,18 @@ func (f *Field) Number(text string, quoted bool) (int64, error) {
 	case "unsigned_long":
 		n, ok := new(big.Float).SetString(text)
 		if !ok {
-			return 0, fmt.Errorf("For input string: %q", text)
+			return 0, eserr.Reason("For input string: %q", text)
 		}
 		u, _ := n.Uint64()
 		if n.Sign() < 0 || new(big.Float).SetUint64(u).Cmp(n) != 0 {
-			return 0, fmt.Errorf("Value [%s] is out of range for unsigned long", text)
+			return 0, eserr.Reason("Value [%s] is out of range for unsigned long", text)
 		}
 		return int64(u ^ 1<<63), nil
 	}
 	if lo, hi, whole := intRange(f.Type); whole {
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			if n < lo || n > hi {
-				return 0, fmt.Errorf("Value [%s] is out of range for %s", text, article(f.Type))
+				return 0, eserr.Reason("Value [%s] is out of range for %s", text, article(f.Type))
 			}
 			return n, nil
 		}
@@ -139,10 +140,10 @@ func (f *Field) Number(text string, quoted bool) (int64, error) {
 			return 0, err
 		}
 		if v < float64(lo) || v > float64(hi) {
-			return 0, fmt.Errorf("Value [%s] is out of range for %s", text, article(f.Type))
+			return 0, eserr.Reason("Value [%s] is out of range for %s", text, article(f.Type))
 		}
 		if v != math.Trunc(v) && !f.Coerce {
-			return 0, fmt.Errorf("Value [%s] has a decimal part", text)
+			return 0, eserr.Reason("Value [%s] has a decimal part", text)
 		}
 		return int64(v), nil
 	}
@@ -179,7 +180,7 @@ func parseFloat(text string) (float64, error) {
 		return 0, fmt.Errorf("empty String")
 	}
 	if err != nil && !math.IsInf(v, 0) || strings.ContainsAny(text, "_xX") {
-		return 0, fmt.Errorf("For input string: %q", text)
+		return 0, eserr.Reason("For input string: %q", text)
 	}
 	return v, nil
 }
@@ -188,7 +189,7 @@ func parseFloat(text string) (float64, error) {
 func IPTerm(text string) (string, error) {
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Zone() != "" {
-		return "", fmt.Errorf("'%s' is not an IP string literal.", text)
+		return "", eserr.Reason("'%s' is not an IP string literal.", text)
 	}
 	b := addr.As16()
 	return string(b[:]), nil

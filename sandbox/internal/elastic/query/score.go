@@ -88,7 +88,6 @@ type postingScorer struct {
 	norms  *segment.Column
 	avg    float64
 	weight float64
-	freq   int
 }
 
 func (p *postingScorer) Score(doc int) float64 {

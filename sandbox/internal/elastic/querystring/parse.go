@@ -3,6 +3,7 @@ package querystring
 
 import (
 	"fmt"
+	"obsandbox/sandbox/internal/elastic/eserr"
 	"strings"
 	"unicode/utf8"
 )
@@ -72,7 +73,7 @@ func Parse(query string, and bool) (*Node, error) {
 		err = p.unexpected()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Cannot parse '%s': %w", query, err)
+		return nil, eserr.Reason("Cannot parse '%s': %s", query, err)
 	}
 	return n, nil
 }
@@ -88,10 +89,10 @@ const maxDepth = 200
 
 func (p *parser) unexpected() error {
 	if p.i >= len(p.s) {
-		return fmt.Errorf("Encountered \"<EOF>\" at line 1, column %d.", p.i)
+		return eserr.Reason("Encountered \"<EOF>\" at line 1, column %d.", p.i)
 	}
 	r, _ := utf8.DecodeRuneInString(p.s[p.i:])
-	return fmt.Errorf("Encountered \" \"%c\" \"%c \"\" at line 1, column %d.", r, r, p.i)
+	return eserr.Reason("Encountered \" \"%c\" \"%c \"\" at line 1, column %d.", r, r, p.i)
 }
 
 func (p *parser) space() {
@@ -386,7 +387,7 @@ func (p *parser) quoted() (string, error) {
 			return unescape(p.s[start:i]), nil
 		}
 	}
-	return "", fmt.Errorf("Lexical error at line 1, column %d.  Encountered: <EOF> after : %q", len(p.s)+1, p.s[p.i:])
+	return "", eserr.Reason("Lexical error at line 1, column %d.  Encountered: <EOF> after : %q", len(p.s)+1, p.s[p.i:])
 }
 
 func (p *parser) regexp(field string) (*Node, error) {
@@ -403,7 +404,7 @@ func (p *parser) regexp(field string) (*Node, error) {
 			return n, err
 		}
 	}
-	return nil, fmt.Errorf("Lexical error at line 1, column %d.  Encountered: <EOF> after : %q", len(p.s)+1, p.s[p.i:])
+	return nil, eserr.Reason("Lexical error at line 1, column %d.  Encountered: <EOF> after : %q", len(p.s)+1, p.s[p.i:])
 }
 
 // ranges reads [low TO high] with either kind of bracket at either end.

@@ -1,0 +1,228 @@
+package aggs
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+
+	"obsandbox/sandbox/internal/elastic/engine"
+	"obsandbox/sandbox/internal/elastic/eserr"
+	"obsandbox/sandbox/internal/elastic/query"
+	"obsandbox/sandbox/internal/elastic/search"
+	"obsandbox/sandbox/internal/elastic/xcontent"
+)
+
+// percentiles is percentiles, percentile_ranks and median_absolute_deviation. They are exact: all values are kept until
+// the end, where Elasticsearch estimates beyond some thousand.
+type percentiles struct {
+	typ   string
+	src   source
+	at    []float64
+	keyed bool
+	all   [][]float64
+}
+
+func parsePercentiles(typ string) parser {
+	return func(e *env, name string, body *xcontent.Value, _ *level) (collector, error) {
+		p := &percentiles{typ: typ, keyed: true}
+		if typ == "percentiles" {
+			p.at = []float64{1, 5, 25, 50, 75, 95, 99}
+		}
+		err := members(typ, body, func(key string, v *xcontent.Value) (known bool, err error) {
+			switch key {
+			case "percents", "values":
+				if (key == "percents") != (typ == "percentiles") {
+					return false, nil
+				}
+				p.at = nil
+				for _, item := range v.Items {
+					x, err := item.Float()
+					if err != nil {
+						return true, err
+					}
+					if key == "percents" && (x < 0 || x > 100) {
+						return true, eserr.Illegal("percent must be in [0,100], got [%s]: [%s]", floatText(x), name)
+					}
+					p.at = append(p.at, x)
+				}
+			case "keyed":
+				p.keyed, err = v.Bool()
+			case "tdigest", "hdr", "compression":
+			default:
+				return p.src.set(typ, key, v)
+			}
+			return true, err
+		})
+		if err == nil && typ != "median_absolute_deviation" && len(p.at) == 0 {
+			err = eserr.Illegal("[percents] must not be empty: [%s]", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		slices.Sort(p.at)
+		return p, p.src.check(e, typ, name, true)
+	}
+}
+
+func (p *percentiles) start(t *search.Target, v *engine.View, _ query.Node) error {
+	return p.src.start(t, v)
+}
+
+func (p *percentiles) collect(doc, bucket int) {
+	if values := p.src.numbers(doc); len(values) > 0 {
+		p.all = grown(p.all, bucket)
+		p.all[bucket] = append(p.all[bucket], values...)
+	}
+}
+
+// quantile is the value below which a share of sorted values lies, between two of them linearly.
+func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return math.NaN()
+	}
+	at := q * float64(len(sorted)-1)
+	lo := int(math.Floor(at))
+	hi := min(lo+1, len(sorted)-1)
+	return sorted[lo] + (at-float64(lo))*(sorted[hi]-sorted[lo])
+}
+
+// rank is the share of sorted values that are not greater than v.
+func rank(sorted []float64, v float64) float64 {
+	if len(sorted) == 0 {
+		return math.NaN()
+	}
+	n, _ := slices.BinarySearchFunc(sorted, v, func(x, v float64) int {
+		if x <= v {
+			return -1
+		}
+		return 1
+	})
+	return 100 * float64(n) / float64(len(sorted))
+}
+
+func (p *percentiles) result(bucket int) *Result {
+	var values []float64
+	if bucket >= 0 && bucket < len(p.all) {
+		values = p.all[bucket]
+		slices.Sort(values)
+	}
+	if p.typ == "median_absolute_deviation" {
+		median := quantile(values, 0.5)
+		away := make([]float64, len(values))
+		for i, v := range values {
+			away[i] = math.Abs(v - median)
+		}
+		slices.Sort(away)
+		return metricResult(p.typ, quantile(away, 0.5), "")
+	}
+	out := map[string]float64{}
+	keyed := map[string]any{}
+	list := []any{}
+	for _, at := range p.at {
+		v := math.NaN()
+		if p.typ == "percentiles" {
+			v = quantile(values, at/100)
+		} else {
+			v = rank(values, at)
+		}
+		key := floatText(at)
+		out[key], out[fmt.Sprint(at)] = v, v
+		keyed[key] = number(v)
+		entry := map[string]any{"key": jsonFloat(at), "value": number(v)}
+		if text := p.src.print(v); text != "" && !math.IsNaN(v) && p.typ == "percentiles" {
+			keyed[key+"_as_string"], entry["value_as_string"] = text, text
+		}
+		list = append(list, entry)
+	}
+	r := &Result{typ: "tdigest_" + p.typ, value: func(name string) (float64, bool) { v, ok := out[name]; return v, ok }}
+	if r.fields = map[string]any{"values": list}; p.keyed {
+		r.fields["values"] = keyed
+	}
+	return r
+}
+
+// cardinality counts different values exactly; Elasticsearch estimates above precision_threshold.
+type cardinality struct {
+	src   source
+	sets  []map[uint64]struct{}
+	seg   []uint64
+	known []bool
+}
+
+func parseCardinality(e *env, name string, body *xcontent.Value, _ *level) (collector, error) {
+	c := &cardinality{}
+	err := members("cardinality", body, func(key string, v *xcontent.Value) (bool, error) {
+		switch key {
+		case "precision_threshold":
+			n, err := v.Int()
+			if err == nil && n < 0 {
+				err = eserr.Illegal("[precisionThreshold] must be greater than or equal to 0. Found [%d] in [%s]", n, name)
+			}
+			return true, err
+		case "rehash", "execution_hint":
+			return true, nil
+		}
+		return c.src.set("cardinality", key, v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, c.src.check(e, "cardinality", name, false)
+}
+
+func (c *cardinality) start(t *search.Target, v *engine.View, _ query.Node) error {
+	if err := c.src.start(t, v); err != nil {
+		return err
+	}
+	if c.src.dict != nil {
+		c.seg, c.known = make([]uint64, c.src.to-c.src.from), make([]bool, c.src.to-c.src.from)
+	}
+	return nil
+}
+
+func (c *cardinality) collect(doc, bucket int) {
+	c.sets = grown(c.sets, bucket)
+	if c.sets[bucket] == nil {
+		c.sets[bucket] = map[uint64]struct{}{}
+	}
+	set := c.sets[bucket]
+	s := &c.src
+	switch {
+	case s.ords != nil:
+		from, to := s.ords.Range(doc)
+		for i := from; i < to; i++ {
+			o := int(s.ords.At(i)) - s.from
+			if o < 0 || o >= len(c.seg) {
+				continue
+			}
+			if !c.known[o] {
+				c.known[o], c.seg[o] = true, xxhash.Sum64String(s.dict.Term(o+s.from))
+			}
+			set[c.seg[o]] = struct{}{}
+		}
+	case s.col != nil:
+		from, to := s.col.Range(doc)
+		for i := from; i < to; i++ {
+			set[math.Float64bits(s.now.Float(s.col.At(i)))] = struct{}{}
+		}
+	}
+	if s.missing != nil && !s.has(doc) {
+		if s.gap != nil {
+			set[math.Float64bits(s.gap[0])] = struct{}{}
+		} else {
+			set[xxhash.Sum64String(s.gapS)] = struct{}{}
+		}
+	}
+}
+
+func (c *cardinality) result(bucket int) *Result {
+	n := 0
+	if bucket >= 0 && bucket < len(c.sets) {
+		n = len(c.sets[bucket])
+	}
+	r := metricResult("cardinality", float64(n), "")
+	r.fields["value"] = n
+	return r
+}
