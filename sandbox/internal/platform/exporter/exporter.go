@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -22,8 +23,19 @@ func Handler(w *world.World, host string, log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
 		ErrorHandling:     promhttp.HTTPErrorOnError,
-		EnableOpenMetrics: true,
+		EnableOpenMetrics: speaksOpenMetrics(w, host),
 	})
+}
+
+// speaksOpenMetrics: in that format every counter's name ends in _total, so that a counter of another project without the
+// ending would be called something else there. Exporters that have such counters speak the text format alone, as the
+// original of Postgres does.
+func speaksOpenMetrics(w *world.World, host string) bool {
+	all := true
+	w.Read(host, func(s *world.Series) {
+		all = all && (s.Metric.Type != stack.Counter || strings.HasSuffix(s.Metric.Name, "_total"))
+	})
+	return all
 }
 
 // collector turns a host's series into metrics at every scrape; none are kept.

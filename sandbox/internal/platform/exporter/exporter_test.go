@@ -1,7 +1,9 @@
 package exporter
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -223,12 +227,42 @@ func TestTheSeedDecides(t *testing.T) {
 	assert.NotEqual(t, one, text(2))
 }
 
-func TestOpenMetrics(t *testing.T) {
+// TestFormats: whichever format a scraper asks for, the series have the same names, labels and values.
+func TestFormats(t *testing.T) {
 	t.Parallel()
 	w, _ := newWorld(t)
-	res := scrape(t, w, "redis-exporter", "application/openmetrics-text; version=1.0.0")
-	assert.Contains(t, res.Header().Get("Content-Type"), "application/openmetrics-text")
-	assert.True(t, strings.HasSuffix(res.Body.String(), "# EOF\n"))
+	read := func(host, accept string) (map[string]float64, string) {
+		res := scrape(t, w, host, accept)
+		require.Equal(t, http.StatusOK, res.Code)
+		p, err := textparse.New(res.Body.Bytes(), res.Header().Get("Content-Type"), labels.NewSymbolTable(), textparse.ParserOptions{})
+		require.NoError(t, err)
+		all := map[string]float64{}
+		for {
+			entry, err := p.Next()
+			if errors.Is(err, io.EOF) {
+				return all, res.Header().Get("Content-Type")
+			}
+			require.NoError(t, err)
+			if entry == textparse.EntrySeries {
+				var l labels.Labels
+				p.Labels(&l)
+				_, _, all[strings.ReplaceAll(l.String(), ".0\"", "\"")] = p.Series() // le="1.0" is le="1"
+			}
+		}
+	}
+	open := 0
+	for _, h := range w.Hosts() {
+		text, kind := read(h.Name, "text/plain;version=0.0.4")
+		require.Contains(t, kind, "text/plain")
+		require.NotEmpty(t, text)
+		// What Prometheus asks for by default.
+		asked, kind := read(h.Name, "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+		assert.Equal(t, text, asked, h.Name)
+		if strings.Contains(kind, "openmetrics") {
+			open++
+		}
+	}
+	assert.Equal(t, len(w.Hosts())-2, open, "all but the exporters of the databases")
 }
 
 func TestAHostThatIsGone(t *testing.T) {
