@@ -32,4 +32,3 @@ func FuzzCompile(f *testing.F) {
 		})
 	})
 }
-

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,3 +66,5 @@ func readText(t testing.TB, name string) string {
 	require.NoError(t, err)
 	return string(data)
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

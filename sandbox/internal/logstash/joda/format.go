@@ -165,17 +165,12 @@ func pad(dst []byte, n, width int) []byte {
 	if n < 0 {
 		dst, n = append(dst, '-'), -n
 	}
-	for limit := 10; width > 1; width-- {
-		if n < limit {
-			digits := len(strconv.Itoa(n))
-			for range width - digits {
-				dst = append(dst, '0')
-			}
-			break
-		}
-		limit *= 10
+	var room [20]byte
+	digits := strconv.AppendInt(room[:0], int64(n), 10)
+	for range width - len(digits) {
+		dst = append(dst, '0')
 	}
-	return strconv.AppendInt(dst, int64(n), 10)
+	return append(dst, digits...)
 }
 
 func (f *Format) appendJoda(dst []byte, tok token, t time.Time) []byte {

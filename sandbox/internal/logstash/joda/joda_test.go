@@ -14,7 +14,7 @@ func TestFormat(t *testing.T) {
 	for pattern, want := range map[string]string{
 		"yyyy.MM.dd": "2024.01.05", "YYYY-MM-dd": "2024-01-05", "yy/M/d": "24/1/5", "xxxx-'W'ww-e": "2024-W01-5", "D": "5", "DDD": "005",
 		"EEE EEEE": "Fri Friday", "MMM MMMM": "Jan January", "HH:mm:ss.SSS": "15:04:09.123", "SSSSSS": "123000", "h:mm a": "3:04 PM", "K k": "3 15",
-		"Z ZZ z": "+0000 +00:00 UTC", "C G": "20 AD", "'it''s' yyyy": "it's 2024", "yyyy''": "2024'", "'open": "open", "yyyyMMdd": "20240105",
+		"Z ZZ z": "+0000 +00:00 UTC", "C G": "20 AD", "'it''s' yyyy": "it's 2024", "yyyy''": "2024'", "MMMMd yyyyyyyy": "January5 00002024", "DDDDDD": "000005", "'open": "open", "yyyyMMdd": "20240105",
 	} {
 		f, err := ParseFormat(pattern)
 		require.NoError(t, err, pattern)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dlclark/regexp2"
 )
@@ -26,8 +27,11 @@ type Regexp struct {
 
 // Compile reads a Ruby regular expression (the text between the slashes).
 func Compile(pattern string) (*Regexp, error) {
-	if alternatives := strings.Split(pattern, "|"); !strings.ContainsAny(pattern, `\^$.[](){}*+?`) {
-		return &Regexp{source: pattern, literals: alternatives}, nil
+	if !utf8.ValidString(pattern) {
+		return nil, fmt.Errorf("regular expression %q: it is not UTF-8", pattern)
+	}
+	if !strings.ContainsAny(pattern, `\^$.[](){}*+?`) {
+		return &Regexp{source: pattern, literals: strings.Split(pattern, "|"), fast: regexp.MustCompile(pattern)}, nil
 	}
 	text, err := Translate(pattern)
 	if err != nil {
@@ -91,28 +95,18 @@ type match struct {
 
 func (r *Regexp) matches(s string, limit int) []match {
 	var out []match
-	if r.literals != nil || r.fast != nil {
-		fast := r.fast
-		if fast == nil {
-			quoted := make([]string, len(r.literals))
-			for i, l := range r.literals {
-				quoted[i] = regexp.QuoteMeta(l)
-			}
-			fast = regexp.MustCompile(strings.Join(quoted, "|"))
-		}
-		for _, spans := range fast.FindAllStringSubmatchIndex(s, limit) {
-			out = append(out, match{spans: spans, names: fast.SubexpNames()})
+	if r.fast != nil {
+		for _, spans := range r.fast.FindAllStringSubmatchIndex(s, limit) {
+			out = append(out, match{spans: spans, names: r.fast.SubexpNames()})
 		}
 		return out
 	}
 	runes := []rune(s)
-	offsets := make([]int, len(runes)+1)
-	at := 0
-	for i := range runes {
-		offsets[i] = at
-		at += len(string(runes[i]))
+	offsets := make([]int, 0, len(runes)+1)
+	for at := range s {
+		offsets = append(offsets, at)
 	}
-	offsets[len(runes)] = at
+	offsets = append(offsets, len(s))
 	m, err := r.slow.FindRunesMatch(runes)
 	for m != nil && err == nil && (limit < 0 || len(out) < limit) {
 		groups := m.Groups()
