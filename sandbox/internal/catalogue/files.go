@@ -1,0 +1,308 @@
+package catalogue
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/alertmanager/config"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/text"
+	"gopkg.in/yaml.v3"
+
+	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/rules/unittest"
+	"obsandbox/sandbox/internal/stack"
+)
+
+// Suite is the name of the results' suite.
+const Suite = "catalogue"
+
+// Options say what is checked; a file that is not named is not.
+type Options struct {
+	// Catalogue is the metric catalogue.
+	Catalogue string
+	// Rules are rule files.
+	Rules []string
+	// SLOs, Alertmanager and Runbook are slos.yaml, alertmanager.yml and the runbook.
+	SLOs, Alertmanager, Runbook string
+	// Root is what file names in results are relative to.
+	Root string
+}
+
+// Of are the options for a stack, with the rule files that its Prometheus loads.
+func Of(s *stack.Stack) (Options, error) {
+	o := Options{
+		Catalogue: s.Path(stack.MetricsFile), SLOs: s.Path("slos.yaml"), Alertmanager: s.Path("alertmanager/alertmanager.yml"),
+		Root: s.Root(),
+	}
+	if s.Runbook.File != "" {
+		o.Runbook = s.Path(s.Runbook.File)
+	}
+	var err error
+	o.Rules, err = s.RuleFiles()
+	return o, err
+}
+
+// Run checks every query of the files. It is one result for each file that is in order, and one for each fault. The
+// error says that it could not: a catalogue or a file that cannot be read.
+func Run(o Options) (*report.Report, error) {
+	known, err := stack.LoadMetrics(o.Catalogue)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{o: o, checker: New(known), alertLabels: newLabels("alertname"), report: &report.Report{}}
+	cache := unittest.NewRuleFiles()
+	for _, path := range o.Rules {
+		if rf := cache.Get(path); len(rf.Errs) > 0 {
+			return nil, errors.Join(rf.Errs...)
+		}
+	}
+	// Twice, as a rule may read what another records further down.
+	for range 2 {
+		for _, path := range o.Rules {
+			for _, g := range cache.Get(path).Groups {
+				for _, rule := range g.Rules {
+					if rule.Record != "" {
+						r.checker.Record(rule.Record, rule.Expr, rule.Labels)
+					}
+				}
+			}
+		}
+	}
+	for _, path := range o.Rules {
+		r.file(path, func() error { r.rules(cache.Get(path)); return nil })
+	}
+	for path, check := range map[string]func(string) error{o.SLOs: r.slos, o.Runbook: r.runbook, o.Alertmanager: r.alertmanager} {
+		if path == "" {
+			continue
+		}
+		if err := r.file(path, func() error { return check(path) }); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(r.report.Results, func(a, b report.Result) int {
+		if a.File != b.File {
+			return strings.Compare(a.File, b.File)
+		}
+		return a.Line - b.Line
+	})
+	return r.report, nil
+}
+
+type run struct {
+	o       Options
+	checker *Checker
+	// alertLabels are all labels that some alert has.
+	alertLabels labelSet
+	report      *report.Report
+	path        string
+}
+
+// file adds a passed result where a check finds nothing.
+func (r *run) file(path string, check func() error) error {
+	rel, err := filepath.Rel(r.o.Root, path)
+	if r.o.Root == "" || err != nil || strings.HasPrefix(rel, "..") {
+		rel = path
+	}
+	r.path = filepath.ToSlash(rel)
+	before := len(r.report.Results)
+	if err := check(); err != nil {
+		return err
+	}
+	if len(r.report.Results) == before {
+		r.report.Add(report.Result{Suite: Suite, Name: r.path + " fits the metric catalogue", Status: report.Pass, File: r.path})
+	}
+	return nil
+}
+
+func (r *run) fail(line int, what, text, hint string) {
+	name := fmt.Sprintf("%s:%d: %s", r.path, line, what)
+	detail := text + "\n" + hint
+	for i := range r.report.Results {
+		if r.report.Results[i].Name == name {
+			r.report.Results[i].Detail += "\n" + detail
+			return
+		}
+	}
+	r.report.Add(report.Result{Suite: Suite, Name: name, Status: report.Fail, Detail: detail, File: r.path, Line: line})
+}
+
+// expr checks an expression that stands in a YAML value.
+func (r *run) expr(node *yaml.Node, what, expr string) {
+	for _, f := range r.checker.Expr(expr) {
+		line := node.Line
+		if node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+			line += 1 + strings.Count(node.Value[:min(f.Pos, len(node.Value))], "\n")
+		}
+		r.fail(line, what, f.Text, f.Hint)
+	}
+}
+
+func (r *run) rules(rf *unittest.RuleFile) {
+	for g, group := range rf.Groups {
+		for i, rule := range group.Rules {
+			id := unittest.RuleID{File: rf.Path, Group: g, Rule: i}
+			r.expr(rf.Node(id, "expr"), unittest.RuleName(rule), rule.Expr)
+			if rule.Alert != "" {
+				r.annotations(rf, id, group, rule)
+			}
+		}
+	}
+}
+
+var labelUse = regexp.MustCompile(`(?:\$labels|\.Labels)\.([a-zA-Z_][a-zA-Z0-9_]*)|index \$labels "([^"]+)"`)
+
+// annotations finds labels that an alert's texts use and that its expression does not leave.
+func (r *run) annotations(rf *unittest.RuleFile, id unittest.RuleID, group rulefmt.RuleGroup, rule rulefmt.Rule) {
+	parsed, err := parse(rule.Expr)
+	if err != nil {
+		return
+	}
+	has := r.checker.shape(parsed)
+	sent := has
+	for _, own := range []map[string]string{group.Labels, rule.Labels} {
+		sent = sent.with(slices.Collect(maps.Keys(own))...)
+	}
+	r.alertLabels = r.alertLabels.union(sent)
+	for _, key := range []string{"labels", "annotations"} {
+		node := rf.Node(id, key)
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			value := node.Content[i+1]
+			for _, m := range labelUse.FindAllStringSubmatch(value.Value, -1) {
+				name := m[1] + m[2]
+				if !has.has(name) {
+					r.fail(value.Line, rule.Alert, fmt.Sprintf("%s uses $labels.%s, and no series of the expression has that label", node.Content[i].Value, name),
+						"its labels are "+has.list()+": keep the label in the aggregation (sum by (…))")
+				}
+			}
+		}
+	}
+}
+
+func (r *run) slos(path string) error {
+	slos, err := stack.LoadSLOs(path)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	root := doc.Content[0]
+	window := regexp.MustCompile(`\{\{\s*\.window\s*\}\}`)
+	for i, s := range slos.SLOs {
+		sli := value(value(root, "slos").Content[i], "sli")
+		for j := 0; j+1 < len(sli.Content); j += 2 {
+			for k := 0; k+1 < len(sli.Content[j+1].Content); k += 2 {
+				query := sli.Content[j+1].Content[k+1]
+				r.expr(query, s.Name, window.ReplaceAllString(query.Value, "5m"))
+			}
+		}
+	}
+	for i, q := range slos.Queries {
+		r.expr(value(value(root, "queries").Content[i], "expr"), q.Name, q.Expr)
+	}
+	return nil
+}
+
+// runbook checks the blocks of PromQL in a Markdown file.
+func (r *run) runbook(path string) error {
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the runbook: %s: %w", path, errors.Unwrap(err))
+	}
+	doc := goldmark.New().Parser().Parse(text.NewReader(source))
+	heading := "the beginning"
+	return ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Heading:
+			heading = string(n.Lines().Value(source))
+		case *ast.FencedCodeBlock:
+			if string(n.Language(source)) != "promql" || n.Lines().Len() == 0 {
+				break
+			}
+			first := 1 + strings.Count(string(source[:n.Lines().At(0).Start]), "\n")
+			expr := string(n.Lines().Value(source))
+			for _, f := range r.checker.Expr(expr) {
+				r.fail(first+strings.Count(expr[:min(f.Pos, len(expr))], "\n"), heading, f.Text, f.Hint)
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+}
+
+// alertmanager checks that routes and inhibition rules name labels that some alert has.
+func (r *run) alertmanager(path string) error {
+	conf, err := config.LoadFile(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	root := doc.Content[0]
+	check := func(line int, what, name string) {
+		if name != "..." && !r.alertLabels.has(name) {
+			r.fail(line, what, "no alert has the label "+name, "the labels of alerts are "+r.alertLabels.list())
+		}
+	}
+	var route func(node *yaml.Node, c *config.Route)
+	route = func(node *yaml.Node, c *config.Route) {
+		for _, name := range c.GroupByStr {
+			check(value(node, "group_by").Line, "group_by", name)
+		}
+		for _, m := range c.Matchers {
+			check(value(node, "matchers").Line, "a route", m.Name)
+		}
+		for i, child := range c.Routes {
+			route(value(node, "routes").Content[i], child)
+		}
+	}
+	route(value(root, "route"), conf.Route)
+	for i, rule := range conf.InhibitRules {
+		node := value(root, "inhibit_rules").Content[i]
+		what := fmt.Sprintf("inhibition rule %d", i+1)
+		for _, m := range rule.SourceMatchers {
+			check(value(node, "source_matchers").Line, what, m.Name)
+		}
+		for _, m := range rule.TargetMatchers {
+			check(value(node, "target_matchers").Line, what, m.Name)
+		}
+		for _, name := range rule.Equal {
+			check(value(node, "equal").Line, what, name)
+		}
+	}
+	return nil
+}
+
+// value is the value of a mapping's key; an empty node where there is none.
+func value(node *yaml.Node, key string) *yaml.Node {
+	if node.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == key {
+				return node.Content[i+1]
+			}
+		}
+	}
+	return &yaml.Node{}
+}
