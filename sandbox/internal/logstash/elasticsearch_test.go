@@ -36,7 +36,8 @@ func TestBulkActions(t *testing.T) {
 		{`index => "i-%{a}-%{+yyyy}"`, `{"index":{"_index":"i-x-2024"}}` + "\n" + doc},
 		{`index => "i" action => create document_id => "%{n}"`, `{"create":{"_index":"i","_id":"5"}}` + "\n" + doc},
 		{`index => "i" action => "%{[@metadata][do]}" document_id => "1"`, `{"delete":{"_index":"i","_id":"1"}}` + "\n"},
-		{`index => "i" action => update document_id => "1"`, `{"update":{"_index":"i","_id":"1"}}` + "\n" + `{"doc":` + strings.TrimSuffix(doc, "\n") + "}\n"},
+		{`index => "i" action => update document_id => "1"`, `{"update":{"_index":"i","_id":"1","retry_on_conflict":1}}` + "\n" + `{"doc":` + strings.TrimSuffix(doc, "\n") + "}\n"},
+		{`index => "i" action => update document_id => "1" doc_as_upsert => true retry_on_conflict => 3`, `{"update":{"_index":"i","_id":"1","retry_on_conflict":3}}` + "\n" + `{"doc":` + strings.TrimSuffix(doc, "\n") + `,"doc_as_upsert":true}` + "\n"},
 		{`index => "i" pipeline => "p-%{a}" routing => "%{n}" version => "%{n}" version_type => external`, `{"index":{"_index":"i","routing":"5","pipeline":"p-x","version":"5","version_type":"external"}}` + "\n" + doc},
 	} {
 		out, _ := outputOf(t, c.options, false)

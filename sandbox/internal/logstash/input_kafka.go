@@ -39,7 +39,6 @@ func newKafkaInput(b *build) (input, error) {
 		log:         b.log,
 		deco:        b.inputDecorator(),
 	}
-	b.ecs()
 	servers := strings.Split(b.str("bootstrap_servers", "localhost:9092"), ",")
 	for i := range servers {
 		servers[i] = strings.TrimSpace(servers[i])

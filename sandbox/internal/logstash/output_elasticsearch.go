@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,13 +25,16 @@ type elasticsearchOutput struct {
 	pipeline    *event.Template
 	version     *event.Template
 	versionType string
-	deadCodes   []int
-	dropErrors  []string
-	retryFirst  time.Duration
-	retryMax    time.Duration
-	dead        *deadLetters
-	pluginID    string
-	log         *slog.Logger
+	upsert      bool
+	// conflictRetries is how often the store tries an update again by itself.
+	conflictRetries int
+	deadCodes       []int
+	dropErrors      []string
+	retryFirst      time.Duration
+	retryMax        time.Duration
+	dead            *deadLetters
+	pluginID        string
+	log             *slog.Logger
 }
 
 func newElasticsearch(b *build) (output, error) {
@@ -70,10 +74,10 @@ func newElasticsearch(b *build) (output, error) {
 	out.deadCodes = append(out.deadCodes, 400, 404, http.StatusRequestEntityTooLarge)
 	b.indexManagement()
 	out.client = b.bulkClient()
-	b.ignore("id", "enable_metric", "workers", "silence_errors_in_log", "sniffing", "doc_as_upsert", "document_type")
-	if b.find("doc_as_upsert") != nil || b.find("sniffing") != nil && b.boolean("sniffing", false) {
-		b.fail("doc_as_upsert", "not supported")
-	}
+	out.upsert = b.boolean("doc_as_upsert", false)
+	out.conflictRetries = b.integer("retry_on_conflict", 1)
+	b.ignore("silence_errors_in_log")
+	b.outputCommon()
 	return out, b.done()
 }
 
@@ -214,12 +218,19 @@ func (o *elasticsearchOutput) actionOf(e *event.Event) action {
 	if o.versionType != "" {
 		body = append(body, `,"version_type":"`+o.versionType+`"`...)
 	}
+	if kind == "update" {
+		body = strconv.AppendInt(append(body, `,"retry_on_conflict":`...), int64(o.conflictRetries), 10)
+	}
 	body = append(body, "}}\n"...)
 	switch kind {
 	case "delete":
 	case "update":
 		body = append(body, `{"doc":`...)
-		body = append(event.AppendJSON(body, e.Data()), "}\n"...)
+		body = event.AppendJSON(body, e.Data())
+		if o.upsert {
+			body = append(body, `,"doc_as_upsert":true`...)
+		}
+		body = append(body, "}\n"...)
 	default:
 		body = append(event.AppendJSON(body, e.Data()), '\n')
 	}
