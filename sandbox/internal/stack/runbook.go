@@ -14,44 +14,76 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Headings are the anchors of a Markdown file's headings, as its publisher makes them: "## High Load" is "high-load".
-func Headings(file string) (map[string]bool, error) {
+// Section is a heading of the runbook with what stands below it, up to the next heading.
+type Section struct {
+	// Anchor is the heading's, as the publisher makes it: "## High Load" is "high-load".
+	Anchor, Title string
+	Level, Line   int
+	// Queries says that there is a block of PromQL; Before and After that there is text before and after the blocks.
+	Queries, Before, After bool
+}
+
+// Sections are a Markdown file's sections, in order.
+func Sections(file string) ([]Section, error) {
 	source, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the runbook: %s: %w", file, errors.Unwrap(err))
 	}
 	doc := goldmark.New(goldmark.WithParserOptions(parser.WithAutoHeadingID())).Parser().Parse(text.NewReader(source))
-	anchors := map[string]bool{}
-	err = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if heading, ok := n.(*ast.Heading); ok && entering {
+	var all []Section
+	for n := doc.FirstChild(); n != nil; n = n.NextSibling() {
+		if heading, ok := n.(*ast.Heading); ok {
+			s := Section{Level: heading.Level, Title: string(heading.Lines().Value(source))}
 			if id, ok := heading.AttributeString("id"); ok {
 				if id, ok := id.([]byte); ok {
-					anchors[string(id)] = true
+					s.Anchor = string(id)
 				}
 			}
+			if heading.Lines().Len() > 0 {
+				s.Line = 1 + strings.Count(string(source[:heading.Lines().At(0).Start]), "\n")
+			}
+			all = append(all, s)
+			continue
 		}
-		return ast.WalkContinue, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the runbook %s: %w", file, err)
+		if len(all) == 0 {
+			continue
+		}
+		last := &all[len(all)-1]
+		block, isBlock := n.(*ast.FencedCodeBlock)
+		switch {
+		case isBlock && string(block.Language(source)) == "promql":
+			last.Queries = true
+		case last.Queries:
+			last.After = true
+		default:
+			last.Before = true
+		}
 	}
-	return anchors, nil
+	return all, nil
 }
 
-// CheckRunbook follows the runbook_url of every alert in the stack's rule files to its heading.
+// CheckRunbook follows the runbook_url of every alert in the stack's rule files to its heading. What stands there must
+// say what the alert means, how to look (PromQL) and what to do; a heading beside these that no alert leads to is an
+// error, too.
 func (s *Stack) CheckRunbook() error {
 	if s.Runbook.File == "" {
 		return nil
 	}
-	anchors, err := Headings(s.Path(s.Runbook.File))
+	runbook := s.Path(s.Runbook.File)
+	sections, err := Sections(runbook)
 	if err != nil {
 		return err
+	}
+	byAnchor := map[string]Section{}
+	for _, section := range sections {
+		byAnchor[section.Anchor] = section
 	}
 	files, err := s.RuleFiles()
 	if err != nil {
 		return err
 	}
 	var errs []error
+	used, levels := map[string]bool{}, map[int]bool{}
 	for _, file := range files {
 		var doc yaml.Node
 		if _, err := DecodeFile(file, &doc); err != nil {
@@ -69,12 +101,32 @@ func (s *Stack) CheckRunbook() error {
 				return
 			}
 			page, anchor, _ := strings.Cut(url.Value, "#")
-			if page != s.Runbook.URL {
+			section, there := byAnchor[anchor]
+			switch {
+			case page != s.Runbook.URL:
 				fail(url, "runbook_url must start with %s# (runbook.url in %s)", s.Runbook.URL, FileName)
-			} else if !anchors[anchor] {
+			case !there:
 				fail(url, "runbook_url leads to #%s, and %s has no such heading", anchor, s.Runbook.File)
+			default:
+				used[anchor], levels[section.Level] = true, true
 			}
 		})
+	}
+	for _, section := range sections {
+		fail := func(format string, args ...any) {
+			errs = append(errs, &FileError{File: runbook, Line: section.Line, Msg: section.Title + ": " + fmt.Sprintf(format, args...)})
+		}
+		switch {
+		case !used[section.Anchor] && levels[section.Level]:
+			fail("no alert's runbook_url leads to this heading: take it out, or give the alert its name")
+		case !used[section.Anchor]:
+		case !section.Before:
+			fail("say what the alert means before how to look")
+		case !section.Queries:
+			fail("say how to look, with queries in blocks of ```promql")
+		case !section.After:
+			fail("say what to do, after how to look")
+		}
 	}
 	return errors.Join(errs...)
 }
