@@ -2,16 +2,21 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
 
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/logstash"
+	"obsandbox/sandbox/internal/slo"
+	"obsandbox/sandbox/internal/stack"
+	"obsandbox/sandbox/internal/viewer"
 )
 
 // checks are what has to hold before anything starts: those of every run, and those of the components that this program
 // serves itself.
 func checks() []embedded.Check {
-	return append(embedded.Checks(), checkLogstash)
+	return append(embedded.Checks(), checkLogstash, checkPlatform, checkObjectives, checkGrafana)
 }
 
 // checkLogstash compiles the pipelines, as logstash --config.test_and_exit does.
@@ -24,4 +29,32 @@ func checkLogstash(_ context.Context, in embedded.Input) error {
 		return err
 	}
 	return logstash.Check(filepath.Dir(in.Stack.Path(c.Config[0])))
+}
+
+// checkPlatform reads what the simulated platform is made of: the metric catalogue and the services' probes.
+func checkPlatform(_ context.Context, in embedded.Input) error {
+	if !in.Runs("platform") {
+		return nil
+	}
+	_, metrics := stack.LoadMetrics(in.Stack.Path(stack.MetricsFile))
+	_, health := stack.LoadHealth(in.Stack.Path(stack.HealthFile))
+	return errors.Join(metrics, health)
+}
+
+// checkObjectives reads slos.yaml, of which Prometheus' rules are made.
+func checkObjectives(_ context.Context, in embedded.Input) error {
+	file := in.Stack.Path(slo.Source)
+	if _, err := os.Stat(file); err != nil || !in.Runs("prometheus") {
+		return nil // a stack without objectives
+	}
+	_, err := stack.LoadSLOs(file)
+	return err
+}
+
+// checkGrafana reads Grafana's provisioning and the dashboards.
+func checkGrafana(_ context.Context, in embedded.Input) error {
+	if !in.Runs("grafana") {
+		return nil
+	}
+	return viewer.Check(in.Stack)
 }

@@ -199,14 +199,6 @@ func judgeConfiguration(ctx context.Context, t *testRun) (*judged, error) {
 		name  string
 		check func() error
 	}{
-		{"the metric catalogue can be read", func() error {
-			_, err := stack.LoadMetrics(t.stack.Path(stack.MetricsFile))
-			return err
-		}},
-		{"the probes can be read", func() error {
-			_, err := stack.LoadHealth(t.stack.Path(stack.HealthFile))
-			return err
-		}},
 		{"every alert's runbook_url leads to a heading", t.stack.CheckRunbook},
 	} {
 		began := time.Now()

@@ -217,6 +217,9 @@ func (s *Stack) renderAlertmanager(e *editor, run RunContext) ([]Rendered, error
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			key, value := node.Content[i], node.Content[i+1]
 			var err error
+			if strings.HasPrefix(value.Value, "${") || strings.HasPrefix(value.Value, "$(") {
+				return e.fail(value, "%s: Alertmanager expands no environment variables; mount the secret as a file and name it in %s_file", key.Value, key.Value)
+			}
 			switch key.Value {
 			case "slack_api_url", "api_url":
 				err = e.replace(value, api+slackPath)

@@ -61,7 +61,7 @@ func Decode(file string, data []byte, value any) (*yaml.Node, error) {
 
 var (
 	yamlLine    = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
-	yamlUnknown = regexp.MustCompile(`^field (\S+) not found in type \S+$`)
+	yamlUnknown = regexp.MustCompile(`^field (\S+) not found in type .+$`)
 )
 
 // yamlErrors turns the messages of yaml.v3 into one *FileError each.
