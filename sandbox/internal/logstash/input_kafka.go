@@ -108,17 +108,7 @@ func (in *kafkaInput) run(ctx context.Context, q *queue) error {
 	if err != nil {
 		return fmt.Errorf("kafka input: %w", err)
 	}
-	defer func() {
-		waitFor(acks.waiting, drainTime*3/4)
-		// The last commit must not wait for a broker that is gone.
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		in.commit(closing, cl, acks)
-		leave, cancelLeave := context.WithTimeout(context.WithoutCancel(ctx), 500*time.Millisecond)
-		defer cancelLeave()
-		_ = cl.LeaveGroupContext(leave)
-		cl.CloseAllowingRebalance()
-	}()
+	defer in.leave(ctx, cl, acks)
 	var committing sync.WaitGroup
 	defer committing.Wait()
 	stop, cancel := context.WithCancel(ctx)
@@ -159,6 +149,24 @@ func (in *kafkaInput) run(ctx context.Context, q *queue) error {
 				return nil
 			}
 		}
+	}
+}
+
+// leave commits what is delivered by then and leaves the group. It does not wait for a broker that is gone.
+func (in *kafkaInput) leave(ctx context.Context, cl *kgo.Client, acks *acknowledgements) {
+	waitFor(acks.waiting, drainTime/2)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime/2)
+	defer cancel()
+	in.commit(ctx, cl, acks)
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = cl.LeaveGroupContext(ctx)
+		cl.CloseAllowingRebalance()
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
 	}
 }
 
