@@ -17,7 +17,6 @@ const (
 	pagerDuty    = "events.pagerduty.com"
 	accountDir   = "/var/run/secrets/kubernetes.io/serviceaccount"
 	securePort   = "443"
-	clusterHost  = "cluster"
 	rendererName = "renderer"
 )
 
@@ -62,13 +61,18 @@ func (r *run) container(c component, node string) *dagger.Container {
 			ctr = ctr.WithEnvVariable(name, env[name])
 		}
 	}
+	// The platform of this run, nil where it does not run: it serves the cluster that others are part of.
+	var platform *dagger.Service
+	if p, err := r.stack.component("platform"); err == nil && r.runs(p.Name) {
+		platform = r.service(p, p.Name)
+	}
 	switch c.Name {
 	case "prometheus":
-		if r.runs("platform") {
-			ctr = r.inCluster(ctr)
+		if platform != nil {
+			ctr = r.inCluster(ctr, platform)
 		}
 	case "alertmanager":
-		ctr = r.receivers(ctr)
+		ctr = r.receivers(ctr, platform)
 	case "grafana":
 		ctr = ctr.WithMountedDirectory(recipe.dirs["grafana/dashboards"], r.m.Source.Directory("stack/grafana/dashboards"))
 	}
@@ -96,7 +100,7 @@ func (r recipe) place(file string) string {
 }
 
 func (r *run) platform(c component) *dagger.Container {
-	ctr := r.tool("tests", "tools")
+	ctr := r.tool("tests", "tools").WithMountedDirectory("/certificates", r.certificates())
 	for _, p := range c.Ports {
 		ctr = ctr.WithExposedPort(p.Number)
 	}
@@ -113,34 +117,34 @@ func (r *run) certificates() *dagger.Directory {
 
 // inCluster makes a container one of the simulated cluster: a service account, the API server and the cluster's host
 // names, as a pod of it has them.
-func (r *run) inCluster(ctr *dagger.Container) *dagger.Container {
+func (r *run) inCluster(ctr *dagger.Container, platform *dagger.Service) *dagger.Container {
 	ctr = ctr.
 		WithMountedFile(accountDir+"/ca.crt", r.certificates().File("cert.pem")).
 		WithNewFile(accountDir+"/token", "sandbox").
 		WithNewFile(accountDir+"/namespace", "data-ingestion").
 		WithEnvVariable("KUBERNETES_SERVICE_HOST", apiServer).
 		WithEnvVariable("KUBERNETES_SERVICE_PORT", securePort).
-		WithServiceBinding(apiServer, r.cluster())
+		WithServiceBinding(apiServer, platform)
 	names, _ := r.stack.fixedHosts()
 	for _, name := range names {
-		ctr = ctr.WithServiceBinding(name, r.cluster())
+		ctr = ctr.WithServiceBinding(name, platform)
 	}
 	return ctr
 }
 
 // receivers are where Alertmanager sends: the secrets that were given, or the platform's stand-ins.
-func (r *run) receivers(ctr *dagger.Container) *dagger.Container {
+func (r *run) receivers(ctr *dagger.Container, platform *dagger.Service) *dagger.Container {
 	slack, pagerduty := r.slack, r.pagerduty
 	if slack == nil {
 		slack = dag.SetSecret("slack-api-url", "http://platform:8088/slack/services/sandbox")
 	}
 	if pagerduty == nil {
 		pagerduty = dag.SetSecret("pagerduty-routing-key", "0123456789abcdef0123456789abcdef")
-		if r.runs("platform") {
+		if platform != nil {
 			// Beside the system's own certificates, which Go reads from their directory.
 			ctr = ctr.WithMountedFile("/etc/sandbox/ca.crt", r.certificates().File("cert.pem")).
 				WithEnvVariable("SSL_CERT_FILE", "/etc/sandbox/ca.crt").
-				WithServiceBinding(pagerDuty, r.cluster())
+				WithServiceBinding(pagerDuty, platform)
 		}
 	}
 	readable := dagger.ContainerWithMountedSecretOpts{Mode: 0o444}

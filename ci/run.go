@@ -97,9 +97,6 @@ func (r *run) start(ctx context.Context, c component) error {
 			WithEnvVariable("AUTH_TOKEN", "sandbox").WithExposedPort(8081).
 			AsService(dagger.ContainerAsServiceOpts{UseEntrypoint: true}).WithHostname(rendererName))
 	}
-	if c.Name == "platform" {
-		services = append(services, r.cluster())
-	}
 	if err := startAll(ctx, services); err != nil {
 		return err
 	}
@@ -129,40 +126,20 @@ func (r *run) nodes(c component) []string {
 func (r *run) service(c component, node string) *dagger.Service {
 	opts := dagger.ContainerAsServiceOpts{Args: recipes[c.Name].args, UseEntrypoint: true}
 	if c.Image == "" {
-		any := func(port string) string { return fmt.Sprintf("0.0.0.0:%d", c.port(port)) }
-		opts = dagger.ContainerAsServiceOpts{Args: []string{
-			"sandbox", "serve", c.Name, "--stack-dir=stack", "--api=" + any("api"), "--proxy=" + any("proxy"), "--kubernetes=" + any("kubernetes"),
-			"--kafka=kafka:9092", "--otlp=http://jaeger:4318", fmt.Sprintf("--seed=%d", r.seed),
-		}}
+		opts = dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", r.platformCommand(c)}}
 	}
 	return r.container(c, node).AsService(opts).WithHostname(node)
 }
 
-// cluster is the network of the simulated cluster.
-func (r *run) cluster() *dagger.Service {
-	p, err := r.stack.component("platform")
-	if err != nil {
-		panic(err) // stack.yaml was read, and only what has a platform asks for its cluster
-	}
+// platformCommand runs the platform, which listens on loopback only, behind the cluster's network and a door to its API.
+func (r *run) platformCommand(c component) string {
 	_, ports := r.stack.fixedHosts()
-	args := []string{
-		"sandbox", "cluster", fmt.Sprintf("--proxy=%d", p.port("proxy")), fmt.Sprintf("--kubernetes=%d", p.port("kubernetes")),
-		"--hosts=" + strings.Join(ports, ","), "--tls=" + securePort, "--cert=/certificates/cert.pem", "--key=/certificates/key.pem",
-		fmt.Sprintf("--name=%s=platform:%d", pagerDuty, p.port("api")),
-	}
-	return r.tool("tests", "tools").
-		WithMountedDirectory("/certificates", r.certificates()).
-		WithExposedPort(p.port("proxy")).WithExposedPort(p.port("kubernetes")).
-		AsService(dagger.ContainerAsServiceOpts{Args: args}).
-		WithHostname(clusterHost)
-}
-
-// address is where a component's port is found by other containers.
-func (r *run) address(c component, port string) string {
-	if c.Name == "platform" && port != "api" {
-		return fmt.Sprintf("%s:%d", clusterHost, c.port(port))
-	}
-	return fmt.Sprintf("%s:%d", c.Name, c.port(port))
+	api, proxy, kubernetes := c.port("api"), c.port("proxy"), c.port("kubernetes")
+	return fmt.Sprintf("sandbox front --own --forward=%d=127.0.0.1:%[1]d & ", api) +
+		fmt.Sprintf("sandbox cluster --proxy=%d --kubernetes=%d --hosts=%s --tls=%s --name=%s=127.0.0.1:%d", proxy, kubernetes, strings.Join(ports, ","), securePort, pagerDuty, api) +
+		" --cert=/certificates/cert.pem --key=/certificates/key.pem & " +
+		fmt.Sprintf("exec sandbox serve %s --stack-dir=stack --api=127.0.0.1:%d --proxy=127.0.0.1:%d --kubernetes=127.0.0.1:%d", c.Name, api, proxy, kubernetes) +
+		fmt.Sprintf(" --kafka=kafka:9092 --otlp=http://jaeger:4318 --seed=%d", r.seed)
 }
 
 // judge is the command beside the running stack, with its addresses.json.
@@ -171,7 +148,7 @@ func (r *run) judge(exclude ...string) *dagger.Container {
 	for _, c := range r.selected {
 		ports := map[string]string{}
 		for _, p := range c.Ports {
-			ports[p.Name] = r.address(c, p.Name)
+			ports[p.Name] = fmt.Sprintf("%s:%d", c.Name, p.Number)
 		}
 		components[c.Name] = ports
 	}
@@ -191,7 +168,7 @@ func (r *run) front(ctx context.Context) (*dagger.Service, error) {
 			if p.UDP {
 				continue
 			}
-			to := r.address(c, p.Name)
+			to := fmt.Sprintf("%s:%d", c.Name, p.Number)
 			if inner := recipes[c.Name].front[p.Number]; inner != 0 {
 				to = fmt.Sprintf("%s:%d", nodes[0], inner)
 				for i, node := range nodes[1:] { // where the other brokers say they are

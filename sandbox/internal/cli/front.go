@@ -38,7 +38,7 @@ func (c *frontCmd) Run(ctx context.Context) error {
 
 // clusterCmd is the simulated cluster's network, for containers.
 type clusterCmd struct {
-	Platform   string            `default:"platform" placeholder:"HOST" help:"Where the platform runs."`
+	Platform   string            `default:"127.0.0.1" placeholder:"HOST" help:"Where the platform runs."`
 	Proxy      int               `required:"" help:"The port of the platform's proxy, here and there."`
 	Kubernetes int               `required:"" help:"The port of the platform's Kubernetes API, here and there."`
 	Hosts      []int             `placeholder:"PORT,…" help:"Ports at which hosts of the cluster listen under their own names."`
