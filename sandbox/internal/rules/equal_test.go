@@ -75,3 +75,34 @@ func keep(f *unittest.File, c *unittest.Case) func(unittest.RuleID) bool {
 	needed := f.Needed(c, unittest.NewRuleFiles().Load)
 	return func(id unittest.RuleID) bool { return needed[id] }
 }
+
+// TestTracesEqualEvaluations holds the states that range queries give against those of the rules' evaluation.
+func TestTracesEqualEvaluations(t *testing.T) {
+	t.Parallel()
+	own := filepath.Join(progtest.Stack(t).Root(), "tests", "rules")
+	files, err := rules.TestFiles([]string{own, "testdata/corpus", "testdata/vacuous", upstream(t)})
+	require.NoError(t, err)
+	compared := 0
+	for _, path := range files {
+		f, err := unittest.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		cache := unittest.NewRuleFiles()
+		for i := range f.Cases {
+			c := &f.Cases[i]
+			want := f.Run(t.Context(), c, unittest.Options{Load: cache.Load, Timelines: true})
+			if len(want.Failures) > 0 {
+				continue
+			}
+			got := f.Trace(t.Context(), c, cache.Load)
+			for id, states := range got.Timelines {
+				if len(states) > 0 {
+					require.Equal(t, want.Timelines[id], states, "%s: %s: %+v", path, c.Name, id)
+					compared++
+				}
+			}
+		}
+	}
+	require.Greater(t, compared, 100)
+}

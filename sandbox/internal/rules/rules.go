@@ -108,7 +108,8 @@ func (o Options) wants(path string, c unittest.Case) bool {
 	return o.Run == nil || o.Run.MatchString(o.rel(path)+": "+c.Name)
 }
 
-// judge has promtool and this process evaluate the files, side by side.
+// judge has promtool evaluate the files and, meanwhile, follows the alerts of each case here. Only what promtool
+// fails, or everything where it is not at hand, is evaluated in full here, for expectations line by line.
 func (o Options) judge(ctx context.Context, files []*judged, cache *unittest.RuleFiles) error {
 	jobs := o.Jobs
 	if jobs <= 0 {
@@ -126,35 +127,57 @@ func (o Options) judge(ctx context.Context, files []*judged, cache *unittest.Rul
 			verdicts, err = Promtool{Path: o.Promtool, Jobs: jobs}.Test(ctx, paths)
 		})
 	}
-	work := make(chan *judged)
-	for range min(jobs, len(files)) {
-		wg.Go(func() {
-			for j := range work {
-				for i := range j.file.Cases {
-					c := &j.file.Cases[i]
-					var outcome *unittest.Outcome
-					if o.wants(j.path, *c) {
-						outcome = j.file.Run(ctx, c, unittest.Options{Load: cache.Load, Unmentioned: true, Timelines: true})
+	each := func(do func(j *judged, i int, c *unittest.Case)) {
+		work := make(chan *judged)
+		var workers sync.WaitGroup
+		for range min(jobs, len(files)) {
+			workers.Go(func() {
+				for j := range work {
+					for i := range j.file.Cases {
+						if c := &j.file.Cases[i]; o.wants(j.path, *c) {
+							do(j, i, c)
+						}
 					}
-					j.outcomes = append(j.outcomes, outcome)
 				}
+			})
+		}
+		for _, j := range files {
+			if j.err == nil {
+				work <- j
 			}
-		})
+		}
+		close(work)
+		workers.Wait()
 	}
 	for _, j := range files {
 		if j.err == nil {
-			work <- j
+			j.outcomes = make([]*unittest.Outcome, len(j.file.Cases))
 		}
 	}
-	close(work)
+	full := unittest.Options{Load: cache.Load, Unmentioned: true, Timelines: true}
+	each(func(j *judged, i int, c *unittest.Case) {
+		if o.Promtool != "" {
+			j.outcomes[i] = j.file.Trace(ctx, c, cache.Load)
+		} else {
+			j.outcomes[i] = j.file.Run(ctx, c, full)
+		}
+	})
 	wg.Wait()
-	for _, j := range files {
-		j.verdict = verdicts[j.path]
-	}
 	if err == nil {
 		err = ctx.Err()
 	}
-	return err
+	if err != nil || o.Promtool == "" {
+		return err
+	}
+	for _, j := range files {
+		j.verdict = verdicts[j.path]
+	}
+	each(func(j *judged, i int, c *unittest.Case) {
+		if i < len(j.verdict.Cases) && len(j.verdict.Cases[i].Messages) > 0 {
+			j.outcomes[i] = j.file.Run(ctx, c, full)
+		}
+	})
+	return ctx.Err()
 }
 
 // results has one result for each case of a file.
