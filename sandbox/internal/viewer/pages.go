@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-//go:generate npm --prefix web ci --no-audit --no-fund --legacy-peer-deps
+//go:generate npm --prefix web ci
 //go:generate npm --prefix web run build
 
 //go:embed all:dist
