@@ -107,7 +107,7 @@ func TestNothingIsLostNorDoubled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: kills processes for some ten seconds")
 	}
-	events := 50000
+	events := 20000
 	if s := os.Getenv(eventsEnv); s != "" {
 		var err error
 		events, err = strconv.Atoi(s)
