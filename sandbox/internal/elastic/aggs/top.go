@@ -63,6 +63,7 @@ type topMetrics struct {
 	e      *env
 	top    *search.Top
 	fields []string
+	sort   string
 }
 
 func parseTopMetrics(e *env, name string, body *xcontent.Value, _ *level) (collector, error) {
@@ -100,7 +101,7 @@ func parseTopMetrics(e *env, name string, body *xcontent.Value, _ *level) (colle
 	if len(t.fields) == 0 {
 		return nil, eserr.Illegal("Required [metrics] in [%s]", name)
 	}
-	req.Sort = parsed.Sort
+	req.Sort, t.sort = parsed.Sort, parsed.Sort[0].Field
 	if clean.Has("size") {
 		req.Size = parsed.Size
 	}
@@ -146,7 +147,14 @@ func (t *topMetrics) result(bucket int) *Result {
 				first[name] = toFloat(list[0])
 			}
 		}
-		top = append(top, map[string]any{"sort": h.Sorts(), "metrics": values})
+		sorts := h.Sorts()
+		// Unlike a search's, these sort values are printed in the field's format.
+		if f := h.Mapping().Field(t.sort); f != nil && f.IsDate() && len(sorts) == 1 {
+			if v, ok := sorts[0].(int64); ok {
+				sorts = []any{f.Format.Print(f.Time(v))}
+			}
+		}
+		top = append(top, map[string]any{"sort": sorts, "metrics": values})
 	}
 	return &Result{typ: "top_metrics", fields: map[string]any{"top": top}, value: func(name string) (float64, bool) { v, ok := first[name]; return v, ok }}
 }
