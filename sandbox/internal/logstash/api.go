@@ -137,8 +137,8 @@ func (a *api) pipelineStats(p *Pipeline) map[string]any {
 		stat := map[string]any{"id": n.id, "name": n.name}
 		events := map[string]any{"in": in, "out": out, "duration_in_millis": nanos / int64(time.Millisecond)}
 		if n.kind == "input" {
-			// The inputs of a pipeline share its queue; with one of them the figure is its own.
-			events = map[string]any{"out": p.queue.in.Load(), "queue_push_duration_in_millis": 0}
+			q := p.inputQueue(n)
+			events = map[string]any{"out": q.in.Load(), "queue_push_duration_in_millis": q.blocked.Load() / int64(time.Millisecond)}
 		}
 		if failures > 0 {
 			stat["failures"] = failures
@@ -150,7 +150,7 @@ func (a *api) pipelineStats(p *Pipeline) map[string]any {
 	stats := map[string]any{
 		"events": map[string]any{
 			"in": in, "filtered": p.totals.filtered.Load(), "out": p.totals.out.Load(),
-			"duration_in_millis": millis, "queue_push_duration_in_millis": 0,
+			"duration_in_millis": millis, "queue_push_duration_in_millis": p.queue.blocked.Load() / int64(time.Millisecond),
 		},
 		"plugins": plugins,
 		"reloads": map[string]any{"successes": 0, "failures": 0, "last_error": nil},
@@ -163,16 +163,17 @@ func (a *api) pipelineStats(p *Pipeline) map[string]any {
 }
 
 func (a *api) events() map[string]any {
-	var in, filtered, out, nanos int64
+	var in, filtered, out, nanos, blocked int64
 	for _, p := range a.all {
 		in += p.queue.in.Load()
 		filtered += p.totals.filtered.Load()
 		out += p.totals.out.Load()
 		nanos += p.totals.nanos.Load()
+		blocked += p.queue.blocked.Load()
 	}
 	return map[string]any{
 		"in": in, "filtered": filtered, "out": out,
-		"duration_in_millis": nanos / int64(time.Millisecond), "queue_push_duration_in_millis": 0,
+		"duration_in_millis": nanos / int64(time.Millisecond), "queue_push_duration_in_millis": blocked / int64(time.Millisecond),
 	}
 }
 
@@ -189,4 +190,14 @@ func (a *api) plugins() map[string]any {
 	add("input", sortedKeys(r.inputs))
 	add("output", sortedKeys(r.outputs))
 	return map[string]any{"total": len(list), "plugins": list}
+}
+
+// inputQueue is the queue as the input sees it.
+func (p *Pipeline) inputQueue(n *pluginInfo) *queue {
+	for _, in := range p.inputs {
+		if in.pluginInfo == n {
+			return in.queue
+		}
+	}
+	return p.queue
 }

@@ -59,6 +59,7 @@ type outputNode struct {
 type inputNode struct {
 	*pluginInfo
 	input input
+	queue *queue
 }
 
 // branchNode is a conditional. Its counters say how many events took each arm; the last one is for none of them.
@@ -120,6 +121,9 @@ func compileSources(sources []lang.Source, s Settings, log *slog.Logger, now fun
 		return nil, err
 	}
 	p.queue = newQueue(s.Workers * s.BatchSize)
+	for _, in := range p.inputs {
+		in.queue = p.queue.part()
+	}
 	return p, nil
 }
 

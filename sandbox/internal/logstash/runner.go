@@ -121,7 +121,7 @@ func (p *Pipeline) run(ctx context.Context, api *api) error {
 	errs := make([]error, len(p.inputs))
 	for i, in := range p.inputs {
 		inputs.Go(func() {
-			if errs[i] = in.input.run(reading, p.queue); errs[i] != nil {
+			if errs[i] = in.input.run(reading, in.queue); errs[i] != nil {
 				errs[i] = fmt.Errorf("pipeline %s: %w", p.settings.ID, errs[i])
 				stopReading()
 			}
