@@ -99,12 +99,16 @@ func (o Options) coverage(files []*judged, ruleFiles []string, cache *unittest.R
 				continue
 			}
 			c := &j.file.Cases[i]
+			tests := make([]exprTest, len(c.Exprs))
+			for k, t := range c.Exprs {
+				tests[k] = newExprTest(t)
+			}
 			at := func(line int) string { return fmt.Sprintf("%s:%d", o.rel(j.path), line) }
 			for _, ri := range items {
 				for _, id := range ri.ids {
 					if ri.rule.Alert == "" {
-						for _, t := range c.Exprs {
-							if coversRecord(t, ri.rule) && slices.Contains(j.file.RuleFiles, id.File) {
+						for _, t := range tests {
+							if t.coversRecord(ri.rule) && slices.Contains(j.file.RuleFiles, id.File) {
 								ri.item.cover(Value, at(t.Line))
 							}
 						}
@@ -116,16 +120,16 @@ func (o Options) coverage(files []*judged, ruleFiles []string, cache *unittest.R
 							ri.item.coverState(timeline, t.At, at(t.Line))
 						}
 					}
-					for _, t := range c.Exprs {
-						if unittest.ExprUses(t.Expr).Alerts[ri.rule.Alert] {
+					for _, t := range tests {
+						if t.uses.Alerts[ri.rule.Alert] {
 							ri.item.coverState(timeline, t.At, at(t.Line))
 						}
 					}
 				}
 			}
 			for k, q := range o.Queries {
-				for _, t := range c.Exprs {
-					if len(t.Expect) > 0 && containsExpr(t.Expr, q.Expr) {
+				for _, t := range tests {
+					if len(t.Expect) > 0 && t.contains(q.Expr) {
 						queries[k].cover(Value, at(t.Line))
 					}
 				}
@@ -182,33 +186,66 @@ func (it *Item) coverState(timeline []unittest.State, at time.Duration, place st
 	}
 }
 
-// coversRecord says whether a test expects a value of a recording rule: of its name and of its labels, where rules of
-// the same name have different ones.
-func coversRecord(t unittest.ExprTest, rule rulefmt.Rule) bool {
-	if len(t.Expect) == 0 || !unittest.ExprUses(t.Expr).Metrics[rule.Record] {
+// exprTest is a promql_expr_test with what its expression reads.
+type exprTest struct {
+	unittest.ExprTest
+	uses   *unittest.Uses
+	parsed parser.Expr // nil where it is no PromQL
+	labels []labels.Labels
+}
+
+func newExprTest(t unittest.ExprTest) exprTest {
+	e := exprTest{ExprTest: t, uses: unittest.ExprUses(t.Expr)}
+	p := parser.NewParser(unittest.ParserOptions())
+	if parsed, err := p.ParseExpr(t.Expr); err == nil {
+		e.parsed = parsed
+	}
+	for _, s := range t.Expect {
+		if lset, err := p.ParseMetric(s.Labels); err == nil {
+			e.labels = append(e.labels, lset)
+		}
+	}
+	return e
+}
+
+// coversRecord says whether the test expects a value of a recording rule: of its name and of its labels, where rules
+// of the same name have different ones.
+func (t exprTest) coversRecord(rule rulefmt.Rule) bool {
+	if len(t.Expect) == 0 || t.parsed == nil || !t.uses.Metrics[rule.Record] {
 		return false
 	}
-	p := parser.NewParser(unittest.ParserOptions())
-	for _, s := range t.Expect {
-		if lset, err := p.ParseMetric(s.Labels); err == nil && hasAll(lset.Get, rule.Labels) {
+	for _, lset := range t.labels {
+		if hasAll(lset.Get, rule.Labels) {
 			return true
 		}
 	}
 	found := false
-	if parsed, err := p.ParseExpr(t.Expr); err == nil {
-		parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
-			if vs, ok := node.(*parser.VectorSelector); ok {
-				equal := map[string]string{}
-				for _, m := range vs.LabelMatchers {
-					if m.Type == labels.MatchEqual {
-						equal[m.Name] = m.Value
-					}
+	parser.Inspect(t.parsed, func(node parser.Node, _ []parser.Node) error {
+		if vs, ok := node.(*parser.VectorSelector); ok {
+			equal := map[string]string{}
+			for _, m := range vs.LabelMatchers {
+				if m.Type == labels.MatchEqual {
+					equal[m.Name] = m.Value
 				}
-				found = found || equal[model.MetricNameLabel] == rule.Record && hasAll(func(name string) string { return equal[name] }, rule.Labels)
 			}
-			return nil
-		})
+			found = found || equal[model.MetricNameLabel] == rule.Record && hasAll(func(name string) string { return equal[name] }, rule.Labels)
+		}
+		return nil
+	})
+	return found
+}
+
+// contains says whether the expression is another one, or has it as a part.
+func (t exprTest) contains(part string) bool {
+	other, err := parser.NewParser(unittest.ParserOptions()).ParseExpr(part)
+	if err != nil || t.parsed == nil {
+		return false
 	}
+	want, found := other.String(), false
+	parser.Inspect(t.parsed, func(node parser.Node, _ []parser.Node) error {
+		found = found || node != nil && node.String() == want
+		return nil
+	})
 	return found
 }
 
@@ -219,26 +256,6 @@ func hasAll(get func(string) string, want map[string]string) bool {
 		}
 	}
 	return true
-}
-
-// containsExpr says whether an expression is another one, or has it as a part.
-func containsExpr(whole, part string) bool {
-	p := parser.NewParser(unittest.ParserOptions())
-	a, err := p.ParseExpr(whole)
-	if err != nil {
-		return false
-	}
-	b, err := p.ParseExpr(part)
-	if err != nil {
-		return false
-	}
-	want := b.String()
-	found := false
-	parser.Inspect(a, func(node parser.Node, _ []parser.Node) error {
-		found = found || node != nil && node.String() == want
-		return nil
-	})
-	return found
 }
 
 // coverageResults is the threshold's verdict, and a failure for each place where something is missing if it is missed.
