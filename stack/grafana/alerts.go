@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -12,7 +13,7 @@ import (
 
 // limits are the alerts' thresholds, in the unit of the alert's expression.
 type limits struct {
-	byAlert map[string]limit
+	byAlert map[string][]limit
 	// missing are the alerts that a dashboard asked for and that have no limit.
 	missing []string
 }
@@ -24,13 +25,17 @@ type limit struct {
 	below bool
 }
 
-// of is an alert's limit. One that is not there is noted, and no dashboard is written.
-func (l *limits) of(alert string) *limit {
-	found, ok := l.byAlert[alert]
-	if !ok {
+// of is an alert's first limit. One that is not there is noted, and no dashboard is written.
+func (l *limits) of(alert string) *limit { return l.nth(alert, 0) }
+
+// nth is one of an alert's limits, in the order of its expression, each once: a burn rate has one for each pair of windows.
+func (l *limits) nth(alert string, n int) *limit {
+	found := l.byAlert[alert]
+	if n >= len(found) {
 		l.missing = append(l.missing, alert)
+		return &limit{}
 	}
-	return &found
+	return &found[n]
 }
 
 func (l *limits) err() error {
@@ -49,7 +54,7 @@ func readLimits(pattern string) (*limits, error) {
 	if len(files) == 0 {
 		return nil, fmt.Errorf("read the alerts' limits: no rule file matches %s", pattern)
 	}
-	all := &limits{byAlert: map[string]limit{}}
+	all := &limits{byAlert: map[string][]limit{}}
 	promql := parser.NewParser(parser.Options{})
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -73,7 +78,7 @@ func readLimits(pattern string) (*limits, error) {
 				if err != nil {
 					return nil, fmt.Errorf("read the alerts' limits: %s: alert %s: %w", file, rule.Alert, err)
 				}
-				if found, ok := comparison(expr); ok {
+				if found := comparisons(expr); len(found) > 0 {
 					all.byAlert[rule.Alert] = found
 				}
 			}
@@ -82,20 +87,24 @@ func readLimits(pattern string) (*limits, error) {
 	return all, nil
 }
 
-// comparison is the limit of "something > number", also where it is the first of several that an "or" joins.
-func comparison(expr parser.Expr) (limit, bool) {
+// comparisons are the limits of "something > number", also of several that "or" or "and" joins, each once.
+func comparisons(expr parser.Expr) []limit {
 	switch e := expr.(type) {
 	case *parser.ParenExpr:
-		return comparison(e.Expr)
+		return comparisons(e.Expr)
 	case *parser.BinaryExpr:
-		if e.Op == parser.LOR {
-			return comparison(e.LHS)
+		if e.Op == parser.LOR || e.Op == parser.LAND {
+			all := comparisons(e.LHS)
+			for _, l := range comparisons(e.RHS) {
+				if !slices.Contains(all, l) {
+					all = append(all, l)
+				}
+			}
+			return all
 		}
-		number, ok := e.RHS.(*parser.NumberLiteral)
-		if !ok || !e.Op.IsComparisonOperator() {
-			return limit{}, false
+		if number, ok := e.RHS.(*parser.NumberLiteral); ok && e.Op.IsComparisonOperator() {
+			return []limit{{value: number.Val, below: e.Op == parser.LSS || e.Op == parser.LTE || e.Op == parser.EQLC}}
 		}
-		return limit{value: number.Val, below: e.Op == parser.LSS || e.Op == parser.LTE || e.Op == parser.EQLC}, true
 	}
-	return limit{}, false
+	return nil
 }

@@ -15,7 +15,9 @@ type board struct {
 	layer string
 	// services is a regular expression of the services that the variable service offers; empty leaves the variable out.
 	services string
-	panels   []cog.Builder[dashboard.Panel]
+	// layers offers the layers that have objectives as the variable layer.
+	layers bool
+	panels []cog.Builder[dashboard.Panel]
 }
 
 // tag joins the dashboards: each links to all others.
@@ -35,6 +37,16 @@ func (b board) build() *dashboard.DashboardBuilder {
 		d.WithVariable(dashboard.NewQueryVariableBuilder("service").Label("Service").Datasource(metrics()).
 			Query(dashboard.StringOrMap{String: ptr(fmt.Sprintf("label_values(up{service=~%q}, service)", b.services))}).
 			Multi(true).IncludeAll(true).AllValue(b.services).
+			Current(dashboard.VariableOption{
+				Text:  dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}},
+				Value: dashboard.StringOrArrayOfString{ArrayOfString: []string{"$__all"}},
+			}).
+			Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalAsc))
+	}
+	if b.layers {
+		d.WithVariable(dashboard.NewQueryVariableBuilder("layer").Label("Layer").Datasource(metrics()).
+			Query(dashboard.StringOrMap{String: ptr("label_values(slo:objective:ratio, layer)")}).
+			Multi(true).IncludeAll(true).AllValue(".+").
 			Current(dashboard.VariableOption{
 				Text:  dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}},
 				Value: dashboard.StringOrArrayOfString{ArrayOfString: []string{"$__all"}},

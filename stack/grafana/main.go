@@ -24,7 +24,7 @@ func main() {
 	_, file, _, _ := runtime.Caller(0)
 	here := filepath.Dir(file)
 	out := flag.String("out", filepath.Join(here, "dashboards"), "the directory to write to")
-	rules := flag.String("rules", filepath.Join(here, "..", "prometheus", "alerts", "*.yml"), "the rule files whose limits are drawn")
+	rules := flag.String("rules", filepath.Join(here, "..", "prometheus", "*", "*.yml"), "the rule files whose limits are drawn")
 	flag.Parse()
 	if err := write(*out, *rules); err != nil {
 		fmt.Fprintln(os.Stderr, "dashboards:", err)
@@ -39,7 +39,7 @@ func write(dir, rules string) error {
 		return err
 	}
 	files := map[string][]byte{}
-	for _, build := range []func(*limits) *dashboard.DashboardBuilder{overview, collection, processing, storage, infrastructure} {
+	for _, build := range []func(*limits) *dashboard.DashboardBuilder{overview, collection, processing, storage, infrastructure, objectives} {
 		board, err := build(read).Build()
 		if err != nil {
 			return fmt.Errorf("build a dashboard: %w", err)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const rules = "../prometheus/alerts/*.yml"
+const rules = "../prometheus/*/*.yml"
 
 func TestCheckedInDashboardsAreWhatTheCodeWrites(t *testing.T) {
 	t.Parallel()
@@ -71,6 +71,9 @@ func TestLimitsComeFromTheAlerts(t *testing.T) {
 	} {
 		assert.Equal(t, want, *l.of(alert), alert)
 	}
+	require.NoError(t, l.err())
+	assert.Equal(t, limit{value: 6}, *l.nth("ErrorBudgetBurnsFast", 1))
+	assert.Equal(t, limit{value: 1}, *l.nth("ErrorBudgetBurnsSlowly", 1))
 	require.NoError(t, l.err())
 	l.of("NoSuchAlert")
 	assert.ErrorContains(t, l.err(), "NoSuchAlert")

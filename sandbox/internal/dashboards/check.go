@@ -24,7 +24,8 @@ type Options struct {
 	// Exclude is a file that excuses single findings, each with a reason; empty for none.
 	Exclude string
 	// Limits are the thresholds of the alerts by name; nil leaves out the check of panels that name an alert.
-	Limits map[string]float64
+	// One that several numbers bound holds with any of them.
+	Limits map[string][]float64
 	// PromQL judges an expanded PromQL query beyond its syntax, for instance against a metric catalogue; nil for syntax alone.
 	PromQL func(expr string) error
 	// Lucene judges an expanded query of a log panel; nil leaves it out.

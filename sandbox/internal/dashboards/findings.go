@@ -249,8 +249,8 @@ func findThresholds(d *Dashboard, _ []*Dashboard, opt Options) []finding {
 	var found []finding
 	for _, p := range d.Panels {
 		for _, name := range word.FindAllString(p.node.str("description"), -1) {
-			limit, ok := opt.Limits[name]
-			if !ok {
+			limits := opt.Limits[name]
+			if len(limits) == 0 {
 				continue
 			}
 			var steps []string
@@ -261,10 +261,12 @@ func findThresholds(d *Dashboard, _ []*Dashboard, opt Options) []finding {
 					continue
 				}
 				steps = append(steps, fmt.Sprint(*v.number))
-				match = match || close(*v.number, limit) || close(*v.number, 1-limit)
+				match = match || slices.ContainsFunc(limits, func(limit float64) bool {
+					return close(*v.number, limit) || close(*v.number, 1-limit)
+				})
 			}
 			if !match {
-				found = append(found, finding{p.Line(), p.Title, fmt.Sprintf("its description names %s, whose limit is %v; the panel's thresholds are [%s]", name, limit, strings.Join(steps, " "))})
+				found = append(found, finding{p.Line(), p.Title, fmt.Sprintf("its description names %s, whose limit is %s; the panel's thresholds are [%s]", name, strings.Trim(fmt.Sprint(limits), "[]"), strings.Join(steps, " "))})
 			}
 		}
 	}

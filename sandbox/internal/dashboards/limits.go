@@ -3,15 +3,16 @@ package dashboards
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/prometheus/prometheus/promql/parser"
 	"gopkg.in/yaml.v3"
 )
 
-// ReadLimits reads from rule files the number that each alert's expression is compared with, by the alert's name. Alerts
-// that compare with no number are left out.
-func ReadLimits(files []string) (map[string]float64, error) {
-	limits := map[string]float64{}
+// ReadLimits reads from rule files the numbers that each alert's expression is compared with, by the alert's name: one, or
+// several where conditions are joined, as for burn rates. Alerts that compare with no number are left out.
+func ReadLimits(files []string) (map[string][]float64, error) {
+	limits := map[string][]float64{}
 	promql := parser.NewParser(parser.Options{})
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -35,8 +36,8 @@ func ReadLimits(files []string) (map[string]float64, error) {
 				if err != nil {
 					return nil, fmt.Errorf("read the alerts' limits: %s: alert %s: %w", file, rule.Alert, err)
 				}
-				if limit, ok := comparedWith(expr); ok {
-					limits[rule.Alert] = limit
+				if found := comparedWith(expr); len(found) > 0 {
+					limits[rule.Alert] = found
 				}
 			}
 		}
@@ -44,18 +45,24 @@ func ReadLimits(files []string) (map[string]float64, error) {
 	return limits, nil
 }
 
-// comparedWith is the number of "something > number", also where it is the first of several that an "or" joins.
-func comparedWith(expr parser.Expr) (float64, bool) {
+// comparedWith are the numbers of "something > number", also of several that "or" or "and" joins, each once.
+func comparedWith(expr parser.Expr) []float64 {
 	switch e := expr.(type) {
 	case *parser.ParenExpr:
 		return comparedWith(e.Expr)
 	case *parser.BinaryExpr:
-		if e.Op == parser.LOR {
-			return comparedWith(e.LHS)
+		if e.Op == parser.LOR || e.Op == parser.LAND {
+			all := comparedWith(e.LHS)
+			for _, n := range comparedWith(e.RHS) {
+				if !slices.Contains(all, n) {
+					all = append(all, n)
+				}
+			}
+			return all
 		}
 		if number, ok := e.RHS.(*parser.NumberLiteral); ok && e.Op.IsComparisonOperator() {
-			return number.Val, true
+			return []float64{number.Val}
 		}
 	}
-	return 0, false
+	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 func TestReadLimits(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../../../stack/prometheus/alerts/*.yml")
+	files, err := filepath.Glob("../../../stack/prometheus/*/*.yml")
 	require.NoError(t, err)
 	got, err := ReadLimits(files)
 	require.NoError(t, err)
