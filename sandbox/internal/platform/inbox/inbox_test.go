@@ -191,6 +191,12 @@ func TestPagerDuty(t *testing.T) {
 			{ID: 2, Received: received, Kind: "pagerduty", Path: "/v2/enqueue", Title: "resolve k1", Severity: "resolved", Action: "resolve", DedupKey: "k1"},
 		}, all)
 	})
+	t.Run("a text that Alertmanager read as YAML", func(t *testing.T) {
+		t.Parallel()
+		server := serve(t, 0)
+		do(t, http.MethodPost, server.URL+"/v2/enqueue", "", with("payload.custom_details", map[string]any{"description": map[string]string{"disk full": "3 GB left"}}))
+		require.Equal(t, "disk full: 3 GB left", list(t, server, "")[0].Text)
+	})
 	t.Run("a key is made where there is none", func(t *testing.T) {
 		t.Parallel()
 		server := serve(t, 0)

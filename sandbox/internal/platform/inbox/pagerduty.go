@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -142,7 +143,8 @@ func (e pagerDutyEvent) summary(raw json.RawMessage) Notification {
 	return n
 }
 
-// detail is a text among the custom details; empty where there is none.
+// detail is a custom detail as text; empty where there is none. Alertmanager reads details as YAML: a text such as
+// "disk full: 3 GB left" arrives as an object of one member.
 func detail(raw json.RawMessage, key string) string {
 	var e struct {
 		Payload struct {
@@ -152,6 +154,15 @@ func detail(raw json.RawMessage, key string) string {
 	if json.Unmarshal(raw, &e) != nil {
 		return "" // details may be anything
 	}
-	text, _ := e.Payload.Details[key].(string)
-	return text
+	switch value := e.Payload.Details[key].(type) {
+	case string:
+		return value
+	case map[string]any:
+		var parts []string
+		for _, k := range slices.Sorted(maps.Keys(value)) {
+			parts = append(parts, fmt.Sprintf("%s: %v", k, value[k]))
+		}
+		return strings.Join(parts, "; ")
+	}
+	return ""
 }
