@@ -2,9 +2,7 @@ package main
 
 import (
 	"maps"
-	"path"
 	"slices"
-	"strings"
 
 	"obsandbox/ci/internal/dagger"
 )
@@ -50,10 +48,8 @@ func (r *run) container(c component, node string) *dagger.Container {
 	}
 	recipe := recipes[c.Name]
 	ctr := dag.Container().From(r.m.imageOf(c.Name, c.Image))
-	for _, file := range c.Config {
-		if target := recipe.place(file); target != "" {
-			ctr = ctr.WithMountedFile(target, r.m.Source.File("stack/"+file))
-		}
+	for _, dir := range slices.Sorted(maps.Keys(recipe.dirs)) {
+		ctr = ctr.WithDirectory(recipe.dirs[dir], r.m.Source.Directory("stack/"+dir))
 	}
 	if recipe.env != nil {
 		env := recipe.env(r.options, node)
@@ -73,8 +69,6 @@ func (r *run) container(c component, node string) *dagger.Container {
 		}
 	case "alertmanager":
 		ctr = r.receivers(ctr, platform)
-	case "grafana":
-		ctr = ctr.WithMountedDirectory(recipe.dirs["grafana/dashboards"], r.m.Source.Directory("stack/grafana/dashboards"))
 	}
 	for _, p := range c.Ports {
 		if p.UDP { // no tunnel leads there, and one would spoil them all
@@ -83,20 +77,6 @@ func (r *run) container(c component, node string) *dagger.Container {
 		ctr = ctr.WithExposedPort(p.Number)
 	}
 	return ctr
-}
-
-// place is where a file of the stack directory lies in the image.
-func (r recipe) place(file string) string {
-	best := ""
-	for dir := range r.dirs {
-		if strings.HasPrefix(file, dir+"/") && len(dir) > len(best) {
-			best = dir
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return path.Join(r.dirs[best], strings.TrimPrefix(file, best))
 }
 
 func (r *run) platform(c component) *dagger.Container {

@@ -31,8 +31,7 @@ type component struct {
 		Number int    `yaml:"port"`
 		UDP    bool   `yaml:"udp"`
 	} `yaml:"ports"`
-	Config []string `yaml:"config"`
-	Needs  []string `yaml:"needs"`
+	Needs []string `yaml:"needs"`
 }
 
 func (c component) port(name string) int {
