@@ -15,7 +15,7 @@ const standardLine = `{"timestamp":"2024-01-15T10:30:00.123Z","level":"INFO","se
 
 // lineEvents are events as the Kafka input makes them of a line.
 func lineEvents(n int, line string) []*event.Event {
-	p := &plain{ecs: true, now: time.Now}
+	p := &plain{text: utf8Text, ecs: true, now: time.Now}
 	out := make([]*event.Event, 0, n)
 	for i := range n {
 		_ = p.decode([]byte(line), func(e *event.Event) {

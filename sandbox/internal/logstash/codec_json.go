@@ -12,6 +12,7 @@ import (
 
 // jsonCodec reads one JSON document at a time: an object is an event, an array is an event for each of its objects.
 type jsonCodec struct {
+	text      charset
 	target    event.Ref
 	hasTarget bool
 	ecs       bool
@@ -20,14 +21,13 @@ type jsonCodec struct {
 }
 
 func newJSONCodec(b *build) (codecMaker, error) {
-	b.charset()
-	c := &jsonCodec{ecs: b.ecs() != "disabled", now: b.now, log: b.log}
+	c := &jsonCodec{text: b.charset(), ecs: b.ecs() != "disabled", now: b.now, log: b.log}
 	c.target, c.hasTarget = b.target("target")
 	return func() codec { return c }, nil
 }
 
 func (c *jsonCodec) decode(data []byte, emit func(*event.Event)) error {
-	text := utf8Text(data)
+	text := c.text(data)
 	events, err := c.events(text)
 	if err != nil {
 		c.log.Error("json codec: the data is in the field message", "error", err)
@@ -122,8 +122,7 @@ type jsonLines struct {
 }
 
 func newJSONLines(b *build) (codecMaker, error) {
-	b.charset()
-	c := jsonCodec{now: b.now, log: b.log}
+	c := jsonCodec{text: b.charset(), now: b.now, log: b.log}
 	b.ecs()
 	c.target, c.hasTarget = b.target("target")
 	delimiter := b.delimiter()

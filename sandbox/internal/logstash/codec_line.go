@@ -9,8 +9,7 @@ type line struct {
 }
 
 func newLine(b *build) (codecMaker, error) {
-	b.charset()
-	p := &plain{format: b.template("format", ""), ecs: b.ecs() != "disabled", now: b.now}
+	p := &plain{text: b.charset(), format: b.template("format", ""), ecs: b.ecs() != "disabled", now: b.now}
 	delimiter := b.delimiter()
 	return func() codec { return &line{plain: p, lines: lines{delimiter: []byte(delimiter)}} }, nil
 }

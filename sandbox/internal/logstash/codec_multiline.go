@@ -17,6 +17,7 @@ type multiline struct {
 }
 
 type multilineConfig struct {
+	text               charset
 	pattern            *grok.Expression
 	next, negate       bool
 	tag                string
@@ -28,9 +29,9 @@ type multilineConfig struct {
 }
 
 func newMultiline(b *build) (codecMaker, error) {
-	b.charset()
 	b.required("pattern", "what")
 	c := &multilineConfig{
+		text:     b.charset(),
 		next:     b.oneOf("what", "previous", "previous", "next") == "next",
 		negate:   b.boolean("negate", false),
 		tag:      b.str("multiline_tag", "multiline"),
@@ -56,7 +57,7 @@ func newMultiline(b *build) (codecMaker, error) {
 }
 
 func (m *multiline) decode(data []byte, emit func(*event.Event)) error {
-	text := strings.TrimRight(utf8Text(data), "\n")
+	text := strings.TrimRight(m.config.text(data), "\n")
 	if text == "" {
 		return nil
 	}

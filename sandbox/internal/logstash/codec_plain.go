@@ -1,7 +1,6 @@
 package logstash
 
 import (
-	"strings"
 	"time"
 
 	"obsandbox/sandbox/internal/logstash/event"
@@ -14,32 +13,20 @@ var (
 
 // plain makes one event of whatever arrives, and writes events by a format.
 type plain struct {
+	text   charset
 	format *event.Template
 	ecs    bool
 	now    func() time.Time
 }
 
 func newPlain(b *build) (codecMaker, error) {
-	b.charset()
-	p := &plain{format: b.template("format", ""), ecs: b.ecs() != "disabled", now: b.now}
+	p := &plain{text: b.charset(), format: b.template("format", ""), ecs: b.ecs() != "disabled", now: b.now}
 	return func() codec { return p }, nil
-}
-
-// charset accepts the only encoding there is.
-func (b *build) charset() {
-	if s := b.str("charset", "UTF-8"); !strings.EqualFold(s, "UTF-8") && !strings.EqualFold(s, "US-ASCII") {
-		b.fail("charset", "%q is not supported, only UTF-8 is", s)
-	}
-}
-
-// utf8Text is text as Logstash takes it in: what is not UTF-8 is written as escapes, byte for byte.
-func utf8Text(data []byte) string {
-	return strings.ToValidUTF8(string(data), "\ufffd")
 }
 
 func (p *plain) decode(data []byte, emit func(*event.Event)) error {
 	e := event.New(p.now())
-	text := utf8Text(data)
+	text := p.text(data)
 	e.Data()["message"] = text
 	if p.ecs {
 		e.Data()["event"] = map[string]any{"original": text}

@@ -35,7 +35,9 @@ func TestCodecsDecode(t *testing.T) {
 	}{
 		{"plain", "plain", []string{"a\nb"}, []string{`{"message":"a\nb","event":{"original":"a\nb"}}`}},
 		{"plain without ECS", "plain { ecs_compatibility => disabled }", []string{"a"}, []string{`{"message":"a"}`}},
-		{"plain, not UTF-8", "plain { ecs_compatibility => disabled }", []string{"a\xff"}, []string{"{\"message\":\"a\ufffd\"}"}},
+		{"plain, not UTF-8", "plain { ecs_compatibility => disabled }", []string{"a\xff\n\"#{"}, []string{`{"message":"a\\xFF\\n\\\"\\#{"}`}},
+		{"plain, Latin 1", "plain { ecs_compatibility => disabled charset => \"ISO-8859-1\" }", []string{"\xe4"}, []string{`{"message":"ä"}`}},
+		{"plain, by Ruby's name", "plain { ecs_compatibility => disabled charset => \"CP1252\" }", []string{"\x80"}, []string{`{"message":"€"}`}},
 		{"line", "line { ecs_compatibility => disabled }", []string{"a\nb", "c\n", "rest"}, []string{`{"message":"a"}`, `{"message":"bc"}`, `{"message":"rest"}`}},
 		{"line with a delimiter", `line { ecs_compatibility => disabled delimiter => "||" }`, []string{"a|", "|b"}, []string{`{"message":"a"}`, `{"message":"b"}`}},
 		{"json", "json", []string{`{"a":1}`}, []string{`{"a":1,"event":{"original":"{\"a\":1}"}}`}},

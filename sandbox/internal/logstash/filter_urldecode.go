@@ -12,6 +12,7 @@ type urldecode struct {
 	field        event.Ref
 	all          bool
 	tagOnFailure []string
+	text         charset
 }
 
 func newURLDecode(b *build) (filter, error) {
@@ -20,8 +21,8 @@ func newURLDecode(b *build) (filter, error) {
 		field:        b.ref("field", "message"),
 		all:          b.boolean("all_fields", false),
 		tagOnFailure: b.list("tag_on_failure", "_urldecodefailure"),
+		text:         b.charset(),
 	}
-	b.charset()
 	return f, b.done()
 }
 
@@ -34,12 +35,12 @@ func (f *urldecode) filter(e *event.Event) error {
 				err = bad
 				break
 			}
-			if err = e.Set(ref, decodeURL(e.Get(ref))); err != nil {
+			if err = e.Set(ref, f.decode(e.Get(ref))); err != nil {
 				break
 			}
 		}
 	} else {
-		err = e.Set(f.field, decodeURL(e.Get(f.field)))
+		err = e.Set(f.field, f.decode(e.Get(f.field)))
 	}
 	if err != nil {
 		tagAll(e, f.tagOnFailure)
@@ -49,10 +50,10 @@ func (f *urldecode) filter(e *event.Event) error {
 
 var percent = regexp.MustCompile(`(?:%[0-9a-fA-F]{2})+`)
 
-func decodeURL(v any) any {
+func (f *urldecode) decode(v any) any {
 	switch t := v.(type) {
 	case string:
-		return utf8Text(percent.ReplaceAllFunc([]byte(t), func(s []byte) []byte {
+		return f.text(percent.ReplaceAllFunc([]byte(t), func(s []byte) []byte {
 			out := make([]byte, 0, len(s)/3)
 			for i := 0; i < len(s); i += 3 {
 				out = append(out, unhex(s[i+1])<<4|unhex(s[i+2]))
@@ -62,13 +63,13 @@ func decodeURL(v any) any {
 	case []any:
 		out := make([]any, len(t))
 		for i := range t {
-			out[i] = decodeURL(t[i])
+			out[i] = f.decode(t[i])
 		}
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(t))
 		for k, item := range t {
-			out[k] = decodeURL(item)
+			out[k] = f.decode(item)
 		}
 		return out
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -172,7 +173,11 @@ func (in *kafkaInput) leave(ctx context.Context, cl *kgo.Client, acks *acknowled
 
 func (in *kafkaInput) decode(r *kgo.Record, c codec, acks *acknowledgements) []queued {
 	var items []queued
-	err := c.decode(r.Value, func(e *event.Event) {
+	value := r.Value
+	if !utf8.Valid(value) {
+		value = []byte(javaText(value))
+	}
+	err := c.decode(value, func(e *event.Event) {
 		in.deco.decorate(e)
 		in.metadata(e, r)
 		items = append(items, queued{event: e})
@@ -193,7 +198,7 @@ func (in *kafkaInput) metadata(e *event.Event, r *kgo.Record) {
 	}
 	var key any
 	if r.Key != nil {
-		key = utf8Text(r.Key)
+		key = javaText(r.Key)
 	}
 	meta := map[string]any{
 		"topic": r.Topic, "consumer_group": in.group, "partition": int64(r.Partition), "offset": r.Offset,
@@ -202,7 +207,7 @@ func (in *kafkaInput) metadata(e *event.Event, r *kgo.Record) {
 	if in.decorate == "extended" {
 		headers := map[string]any{}
 		for _, h := range r.Headers {
-			headers[h.Key] = utf8Text(h.Value)
+			headers[h.Key] = javaText(h.Value)
 		}
 		meta["headers"] = headers
 	}
