@@ -84,10 +84,15 @@ func (o Options) vacuous(files []*judged, cache *unittest.RuleFiles) []report.Re
 			}
 			rel := o.rel(j.path)
 			check.find(j, func(line int, format string, args ...any) {
-				out = append(out, report.Result{
+				res := report.Result{
 					Suite: Suite, Name: fmt.Sprintf("%s (%s:%d)", check.name, rel, line), Status: report.Fail,
 					Detail: fmt.Sprintf(format, args...), File: rel, Line: line,
-				})
+				}
+				if n := len(out); n > 0 && out[n-1].Name == res.Name {
+					out[n-1].Detail += "\n" + res.Detail
+					return
+				}
+				out = append(out, res)
 			})
 		}
 		if len(out) == before {
