@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"obsandbox/sandbox/internal/dashboards"
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/mutate"
 	"obsandbox/sandbox/internal/pipelines"
@@ -357,40 +356,4 @@ func judgePipelines(coverage float64, update bool) func(context.Context, *testRu
 		}
 		return &judged{report: &out.Report}, nil
 	}
-}
-
-type testDashboards struct {
-	testFlags
-	Exclude    string   `type:"path" placeholder:"FILE" help:"Findings that may stand, each with a reason (default: tests/dashboards.yml, if it is there)."`
-	Dashboards []string `arg:"" optional:"" type:"path" help:"Dashboards or directories of them (default: grafana/dashboards in the stack directory)."`
-}
-
-func (c *testDashboards) Run(ctx context.Context, con *console) error {
-	return c.run(ctx, con, c.Dashboards, kind{"dashboards", func(ctx context.Context, t *testRun) (*judged, error) {
-		return dashboardsWith(t, c.Exclude)
-	}})
-}
-
-func judgeDashboards(_ context.Context, t *testRun) (*judged, error) { return dashboardsWith(t, "") }
-
-func dashboardsWith(t *testRun, exclude string) (*judged, error) {
-	paths := t.paths
-	if len(paths) == 0 {
-		paths = []string{t.stack.Path("grafana/dashboards")}
-	}
-	all, err := dashboards.Load(paths...)
-	if err != nil {
-		return nil, err
-	}
-	opt := dashboards.Options{Exclude: exclude, Run: t.match}
-	if files, err := t.stack.RuleFiles(); err == nil {
-		if opt.Limits, err = dashboards.ReadLimits(files); err != nil {
-			return nil, err
-		}
-	}
-	r, err := dashboards.Run(all, opt)
-	if err != nil {
-		return nil, err
-	}
-	return &judged{report: r}, nil
 }
