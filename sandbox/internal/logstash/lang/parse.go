@@ -49,7 +49,10 @@ func Parse(sources []Source, opts Options) (*Config, error) {
 	return out, nil
 }
 
-var failurePos = regexp.MustCompile(`(?:pos |^)(\d+):(\d+)`)
+var (
+	failurePos    = regexp.MustCompile(`(?:pos |^)(\d+):(\d+)`)
+	failureOffset = regexp.MustCompile(`Parsing error at pos .* and \[(\d+)\]`)
+)
 
 func parseSource(src Source) (tree ast.Config, err error) {
 	parsing.Lock()
@@ -59,6 +62,12 @@ func parseSource(src Source) (tree ast.Config, err error) {
 		if m := failurePos.FindStringSubmatch(msg); m != nil {
 			pos.Line, _ = strconv.Atoi(m[1])
 			pos.Column, _ = strconv.Atoi(m[2])
+		}
+		// Where the parser knows how far it came, that is the place, not where the thing began that it could not read.
+		if m := failureOffset.FindStringSubmatch(msg); m != nil {
+			offset, _ := strconv.Atoi(m[1])
+			b := builder{src: src}
+			pos = b.at(offset)
 		}
 		if _, reasons, ok := strings.Cut(msg, "-> "); ok {
 			msg = strings.ReplaceAll(strings.TrimSpace(reasons), "\n-> ", ", or ")
