@@ -92,7 +92,7 @@ func ServeCluster(ctx context.Context, cfg ClusterConfig, log *slog.Logger) erro
 			TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 		}
 		servers = append(servers, secure)
-		if _, err := c.listen(secure, cfg.TLS); err != nil {
+		if _, err := c.listen(tlsServer{secure}, cfg.TLS); err != nil {
 			return errors.Join(err, c.close(servers))
 		}
 	}
@@ -115,17 +115,13 @@ func (c *cluster) close(servers []*http.Server) error {
 }
 
 // listen serves a port (0: any) and returns the one it got.
-func (c *cluster) listen(server *http.Server, port int) (int, error) {
+func (c *cluster) listen(server interface{ Serve(net.Listener) error }, port int) (int, error) {
 	l, err := (&net.ListenConfig{}).Listen(c.ctx, "tcp", net.JoinHostPort(c.cfg.Address, strconv.Itoa(port)))
 	if err != nil {
 		return 0, fmt.Errorf("serve the cluster's network: %w", err)
 	}
-	run := server.Serve
-	if server.TLSConfig != nil {
-		run = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
-	}
 	c.serve.Go(func() {
-		if err := run(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			select {
 			case c.failed <- err:
 			default:
@@ -134,6 +130,11 @@ func (c *cluster) listen(server *http.Server, port int) (int, error) {
 	})
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
+
+// tlsServer serves TLS with the certificates of its configuration.
+type tlsServer struct{ *http.Server }
+
+func (s tlsServer) Serve(l net.Listener) error { return s.ServeTLS(l, "", "") }
 
 // realOf is the "host:port" that a request is for, as the platform knows it.
 func (c *cluster) realOf(r *http.Request) string {
