@@ -290,11 +290,19 @@ func (o Options) coverageResults(cov Coverage) []report.Result {
 	return out
 }
 
-// Table writes the coverage for people: a line for each rule and query, the sum below.
+// Table writes the coverage for people: a line for each alert, and for whatever else is not covered; the sum below.
 func (c Coverage) Table(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(tw, "rule\tkind\tsilent\tpending\tfiring\tresolved\tvalue")
+	values, covered := 0, 0
 	for _, it := range c.Items {
+		if it.Kind != "alert" {
+			values++
+			if len(it.Missing) == 0 {
+				covered++
+				continue
+			}
+		}
 		_, _ = fmt.Fprintf(tw, "%s\t%s", it.Name, it.Kind)
 		for _, state := range []string{Silent, Pending, Firing, Resolved, Value} {
 			mark := "·"
@@ -308,8 +316,10 @@ func (c Coverage) Table(w io.Writer) error {
 		}
 		_, _ = fmt.Fprintln(tw)
 	}
-	_, _ = fmt.Fprintf(tw, "%.1f %% covered\n", c.Percent)
 	if err := tw.Flush(); err != nil {
+		return fmt.Errorf("write the coverage: %w", err)
+	}
+	if _, err := fmt.Fprintf(w, "%d of %d recording rules and queries have a value that is expected\n%.1f %% covered\n", covered, values, c.Percent); err != nil {
 		return fmt.Errorf("write the coverage: %w", err)
 	}
 	return nil
