@@ -163,12 +163,17 @@ func loadSettings(dir, data string, env func(string) (string, bool)) ([]Settings
 	return out, nil
 }
 
-// ofNode are the settings that belong to the process, not to a pipeline. The runner's own flags decide what they say
-// about addresses and directories.
+// ofNode are the settings that belong to the process, not to a pipeline. The runner's own flags decide about addresses
+// and directories.
 var ofNode = []string{
-	"node.name", "path.data", "path.logs", "path.settings", "path.dead_letter_queue", "api.enabled", "api.environment", "api.http.host", "api.http.port",
+	"node.name", "path.data", "path.logs", "path.settings", "api.enabled", "api.environment", "api.http.host", "api.http.port",
 	"log.level", "log.format", "config.reload.automatic", "config.reload.interval", "xpack.monitoring.enabled", "xpack.management.enabled",
 	"pipeline.unsafe_shutdown", "allow_superuser",
+}
+
+// only are settings of the node with the one value that this runner acts by.
+var only = map[string]string{
+	"config.reload.automatic": "false", "xpack.monitoring.enabled": "false", "xpack.management.enabled": "false", "api.enabled": "true",
 }
 
 func (s *Settings) apply(file string, root *yaml.Node, pipeline bool) error {
@@ -243,12 +248,16 @@ func (s *Settings) set(set setting, value string, pipeline bool) error {
 		}
 	case "dead_letter_queue.enable":
 		return boolean(&s.DeadLetters)
-	case "dead_letter_queue.max_bytes", "dead_letter_queue.flush_interval", "dead_letter_queue.storage_policy":
+	case "dead_letter_queue.flush_interval":
+		// Every entry is on the disk before its event is acknowledged.
 	case "node.name":
 		s.Node = value
 	default:
 		if !slices.Contains(ofNode, set.key) {
 			return fail("unknown here; remove it, or see docs/logstash.md for the settings there are")
+		}
+		if want := only[set.key]; want != "" && value != want {
+			return fail("%q is not supported, only %s is", value, want)
 		}
 		if pipeline {
 			return fail("belongs into logstash.yml, not to a pipeline")

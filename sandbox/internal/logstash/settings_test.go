@@ -33,6 +33,8 @@ func TestSettingsRefused(t *testing.T) {
 		{"a removed setting", "http.host: 0.0.0.0\n", pipeline, "logstash.yml:1: setting http.host: unknown here"},
 		{"wrong value", "pipeline.workers: many\n", pipeline, "logstash.yml:1: setting pipeline.workers: expected a number from 1 on"},
 		{"a persisted queue", "queue.type: persisted\n", pipeline, "\"persisted\" is not supported"},
+		{"reloading", "config.reload.automatic: true\n", pipeline, "logstash.yml:1: setting config.reload.automatic: \"true\" is not supported, only false is"},
+		{"a bound of dead letters", "dead_letter_queue.max_bytes: 1gb\n", pipeline, "setting dead_letter_queue.max_bytes: unknown here"},
 		{"ECS", "pipeline.ecs_compatibility: v2\n", pipeline, "none of disabled, v1, v8"},
 		{"no YAML", "a: [\n", pipeline, "logstash.yml:1"},
 		{"a variable that is not set", "node.name: ${NO_SUCH}\n", pipeline, "logstash.yml:1: setting node.name: cannot evaluate ${NO_SUCH}"},
