@@ -2,7 +2,6 @@ package elastic
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,14 +42,13 @@ func startChild(t *testing.T, dir string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+dir)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err, "the node does not start: %s", stderr.String())
+	require.NoError(t, err, "the node does not start")
 	return &child{cmd, "http://" + strings.TrimSpace(line)}
 }
 
@@ -132,7 +130,7 @@ func TestKill(t *testing.T) {
 			ID   string `json:"_scroll_id"`
 			Hits struct {
 				Hits []struct {
-					ID     string `json:"_id"`
+					ID     string              `json:"_id"`
 					Source struct{ Round int } `json:"_source"`
 				}
 			}

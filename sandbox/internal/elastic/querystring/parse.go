@@ -347,11 +347,11 @@ func (p *parser) term(field string) (*Node, error) {
 	}
 	switch {
 	case raw == "*" && field == "*", raw == "*" && field == "":
-		n.Kind = All
+		*n = Node{Kind: All, Boost: n.Boost}
 	case field == "_exists_":
-		n.Kind, n.Field, n.Text = Exists, n.Text, ""
+		*n = Node{Kind: Exists, Field: n.Text, Boost: n.Boost}
 	case raw == "*":
-		n.Kind, n.Text = Exists, ""
+		*n = Node{Kind: Exists, Field: field, Boost: n.Boost}
 	}
 	return n, nil
 }
