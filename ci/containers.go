@@ -15,6 +15,7 @@ const (
 	pagerDuty    = "events.pagerduty.com"
 	accountDir   = "/var/run/secrets/kubernetes.io/serviceaccount"
 	securePort   = "443"
+	podPort      = "8080" // of every pod of the simulated cluster
 	rendererName = "renderer"
 )
 
@@ -28,17 +29,20 @@ func (r *run) golang() *dagger.Container {
 		WithWorkdir("/src")
 }
 
-// tool is a Go container with the sandbox command and what it judges: all of the repository but exclude. Only a change
-// of the command's own source builds it anew.
-func (r *run) tool(exclude ...string) *dagger.Container {
+// command is the sandbox command; only a change of its own source builds it anew.
+func (r *run) command() *dagger.File {
 	source := r.m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{"go.mod", "go.sum", "sandbox", "stack/grafana/*.go"}})
-	command := r.golang().
+	return r.golang().
 		WithMountedDirectory("/src", source).
 		WithExec([]string{"go", "build", "-o", "/usr/local/bin/sandbox", "./sandbox"}).
 		File("/usr/local/bin/sandbox")
+}
+
+// tool is a Go container with the sandbox command and what it judges: all of the repository but exclude.
+func (r *run) tool(exclude ...string) *dagger.Container {
 	return r.golang().
 		WithMountedDirectory("/src", r.m.Source.Filter(dagger.DirectoryFilterOpts{Exclude: append([]string{"sandbox"}, exclude...)})).
-		WithMountedFile("/usr/local/bin/sandbox", command)
+		WithMountedFile("/usr/local/bin/sandbox", r.command())
 }
 
 // container is one node of a component: the image, its files as they are checked in, and what its recipe says.
@@ -96,7 +100,7 @@ func (r *run) certificates() *dagger.Directory {
 }
 
 // inCluster makes a container one of the simulated cluster: a service account, the API server and the cluster's host
-// names, as a pod of it has them.
+// names, as a pod of it has them; pods are reached through the command, which runs beside it.
 func (r *run) inCluster(ctr *dagger.Container, platform *dagger.Service) *dagger.Container {
 	ctr = ctr.
 		WithMountedFile(accountDir+"/ca.crt", r.certificates().File("cert.pem")).
@@ -104,6 +108,8 @@ func (r *run) inCluster(ctr *dagger.Container, platform *dagger.Service) *dagger
 		WithNewFile(accountDir+"/namespace", "data-ingestion").
 		WithEnvVariable("KUBERNETES_SERVICE_HOST", apiServer).
 		WithEnvVariable("KUBERNETES_SERVICE_PORT", securePort).
+		WithMountedFile("/usr/local/bin/sandbox", r.command()).
+		WithServiceBinding("platform", platform).
 		WithServiceBinding(apiServer, platform)
 	names, _ := r.stack.fixedHosts()
 	for _, name := range names {

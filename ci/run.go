@@ -125,6 +125,10 @@ func (r *run) nodes(c component) []string {
 
 func (r *run) service(c component, node string) *dagger.Service {
 	opts := dagger.ContainerAsServiceOpts{Args: recipes[c.Name].args, UseEntrypoint: true}
+	if c.Name == "prometheus" && r.runs("platform") {
+		opts = dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", fmt.Sprintf("/usr/local/bin/sandbox cluster --hosts=%s --proxy=platform:%d & exec prometheus %s",
+			podPort, r.stack.port("platform", "proxy"), strings.Join(opts.Args, " "))}}
+	}
 	if c.Image == "" {
 		opts = dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", r.platformCommand(c)}}
 	}
@@ -136,8 +140,9 @@ func (r *run) platformCommand(c component) string {
 	_, ports := r.stack.fixedHosts()
 	api, proxy, kubernetes := c.port("api"), c.port("proxy"), c.port("kubernetes")
 	return fmt.Sprintf("sandbox front --own --forward=%d=127.0.0.1:%[1]d & ", api) +
-		fmt.Sprintf("sandbox cluster --proxy=%d --kubernetes=%d --hosts=%s --tls=%s --name=%s=127.0.0.1:%d", proxy, kubernetes, strings.Join(ports, ","), securePort, pagerDuty, api) +
-		" --cert=/certificates/cert.pem --key=/certificates/key.pem & " +
+		fmt.Sprintf("sandbox cluster --own --proxy=127.0.0.1:%d --kubernetes=127.0.0.1:%d --listen-proxy=%[1]d --listen-kubernetes=%[2]d", proxy, kubernetes) +
+		fmt.Sprintf(" --hosts=%s --tls=%s --cert=/certificates/cert.pem --key=/certificates/key.pem --name=%s=127.0.0.1:%d & ",
+			strings.Join(ports, ","), securePort, pagerDuty, api) +
 		fmt.Sprintf("exec sandbox serve %s --stack-dir=stack --api=127.0.0.1:%d --proxy=127.0.0.1:%d --kubernetes=127.0.0.1:%d", c.Name, api, proxy, kubernetes) +
 		fmt.Sprintf(" --kafka=kafka:9092 --otlp=http://jaeger:4318 --seed=%d", r.seed)
 }

@@ -103,6 +103,15 @@ func (s *stackFile) component(name string) (component, error) {
 	return component{}, fmt.Errorf("no component %q in stack/stack.yaml (there are: %s)", name, strings.Join(names, ", "))
 }
 
+// port is a component's port, 0 where there is none.
+func (s *stackFile) port(name, port string) int {
+	c, err := s.component(name)
+	if err != nil {
+		return 0
+	}
+	return c.port(port)
+}
+
 // selection is what --only and --without leave.
 func (s *stackFile) selection(only, without []string) ([]component, error) {
 	for _, name := range slices.Concat(only, without) {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"obsandbox/sandbox/internal/front"
@@ -38,27 +37,31 @@ func (c *frontCmd) Run(ctx context.Context) error {
 
 // clusterCmd is the simulated cluster's network, for containers.
 type clusterCmd struct {
-	Platform   string            `default:"127.0.0.1" placeholder:"HOST" help:"Where the platform runs."`
-	Proxy      int               `required:"" help:"The port of the platform's proxy, here and there."`
-	Kubernetes int               `required:"" help:"The port of the platform's Kubernetes API, here and there."`
-	Hosts      []int             `placeholder:"PORT,…" help:"Ports at which hosts of the cluster listen under their own names."`
-	TLS        int               `name:"tls" placeholder:"PORT" help:"Serve the Kubernetes API and the --name services here, with the certificate."`
-	Cert       string            `type:"path" placeholder:"FILE" help:"The certificate, PEM."`
-	Key        string            `type:"path" placeholder:"FILE" help:"Its key, PEM."`
-	Name       map[string]string `placeholder:"NAME=HOST:PORT" help:"Stand in for a service on the internet."`
+	Proxy            string            `required:"" placeholder:"HOST:PORT" help:"The platform's proxy."`
+	Kubernetes       string            `placeholder:"HOST:PORT" help:"The platform's Kubernetes API."`
+	Own              bool              `help:"Listen on this container's own address only, so that loopback keeps its ports."`
+	Hosts            []int             `placeholder:"PORT,…" help:"Ports at which hosts of the cluster listen."`
+	ListenProxy      int               `placeholder:"PORT" help:"Serve the proxy here, with the pods' addresses in containers."`
+	ListenKubernetes int               `placeholder:"PORT" help:"Serve the Kubernetes API here, with the pods' addresses in containers."`
+	TLS              int               `name:"tls" placeholder:"PORT" help:"Serve the Kubernetes API and the --name services here, with the certificate."`
+	Cert             string            `type:"path" placeholder:"FILE" help:"The certificate, PEM."`
+	Key              string            `type:"path" placeholder:"FILE" help:"Its key, PEM."`
+	Name             map[string]string `placeholder:"NAME=HOST:PORT" help:"Stand in for a service on the internet."`
 }
 
 func (c *clusterCmd) Run(ctx context.Context) error {
-	own, err := front.OwnAddress()
-	if err != nil {
-		return err
-	}
-	return front.ServeCluster(ctx, front.ClusterConfig{
-		Address: own,
-		Proxy:   fmt.Sprintf("%s:%d", c.Platform, c.Proxy), Kubernetes: fmt.Sprintf("%s:%d", c.Platform, c.Kubernetes),
-		Hosts: c.Hosts, ListenProxy: c.Proxy, ListenKubernetes: c.Kubernetes,
+	cfg := front.ClusterConfig{
+		Proxy: c.Proxy, Kubernetes: c.Kubernetes, Hosts: c.Hosts, ListenProxy: c.ListenProxy, ListenKubernetes: c.ListenKubernetes,
 		TLS: c.TLS, CertFile: c.Cert, KeyFile: c.Key, Names: c.Name,
-	}, serveLog())
+	}
+	if c.Own {
+		own, err := front.OwnAddress()
+		if err != nil {
+			return err
+		}
+		cfg.Address = own
+	}
+	return front.ServeCluster(ctx, cfg, serveLog())
 }
 
 // awaitCmd waits for a component that runs elsewhere.

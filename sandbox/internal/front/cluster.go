@@ -16,19 +16,20 @@ import (
 	"time"
 )
 
-// ClusterConfig says how the cluster's network is served in a container. The simulated platform serves that network
-// through a proxy; Prometheus with the checked-in configuration knows no proxy, and no container has the addresses of
-// the pods. So this server listens where the configuration expects the cluster's hosts, and gives each pod an address
-// of its own: this container's, with a port for each pod.
+// ClusterConfig says how the cluster's network is served in containers. The simulated platform serves that network through
+// a proxy; Prometheus with the checked-in configuration knows no proxy, and no container can have the addresses of the
+// pods. But every container has all of 127.0.0.0/8 to itself: so the pod 10.244.1.17 is 127.244.1.17 in containers, and
+// whoever wants to reach pods has this server beside it, on their port.
 type ClusterConfig struct {
-	// Address is this container's address, as the pods will have it.
+	// Address is what is listened on; empty is every address.
 	Address string
 	// Proxy and Kubernetes are the platform's "host:port".
 	Proxy      string
 	Kubernetes string
-	// Hosts are the ports at which hosts of the cluster listen under their own names; the names are led here by DNS.
+	// Hosts are the ports at which hosts of the cluster listen. Whom a request is for, its Host header says.
 	Hosts []int
-	// ListenProxy and ListenKubernetes are the ports of the same proxy and API with the pods' addresses replaced.
+	// ListenProxy and ListenKubernetes are the ports of the same proxy and API with the pods' addresses replaced; 0 is
+	// none.
 	ListenProxy      int
 	ListenKubernetes int
 	// TLS is the port that serves the Kubernetes API to clients inside the cluster, and the Names; 0 is none.
@@ -38,145 +39,100 @@ type ClusterConfig struct {
 	Names map[string]string
 }
 
-// cluster maps the addresses that it gives to those that the platform knows.
 type cluster struct {
-	ctx   context.Context // of the run: pods appear while it serves
-	cfg   ClusterConfig
-	log   *slog.Logger
-	proxy *httputil.ReverseProxy
-
-	mu     sync.Mutex
-	real   map[string]string // given "host:port" to the pod's own
-	given  map[string]int    // the pod's own "host:port" to the given port
-	server *http.Server
-	serve  sync.WaitGroup
-	failed chan error
+	cfg ClusterConfig
+	log *slog.Logger
 }
 
-// ServeCluster serves until ctx ends and then returns nil.
-func ServeCluster(ctx context.Context, cfg ClusterConfig, log *slog.Logger) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	c := &cluster{ctx: ctx, cfg: cfg, log: log, real: map[string]string{}, given: map[string]int{}, failed: make(chan error, 1)}
-	c.proxy = &httputil.ReverseProxy{
-		// Watches and hanging targets: whoever asks decides how long to wait.
-		Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: cfg.Proxy}), MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute},
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme = "http"
-			r.Out.URL.Host = c.realOf(r.In)
-			r.Out.Host = r.Out.URL.Host
-		},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			http.Error(w, fmt.Sprintf("ask the simulated platform for %s: %v", c.realOf(r), err), http.StatusBadGateway)
-		},
-	}
-	c.server = &http.Server{Handler: c.proxy, ReadHeaderTimeout: 10 * time.Second}
-	api := &http.Server{Handler: http.HandlerFunc(c.kubernetes), ReadHeaderTimeout: 10 * time.Second}
-	servers := []*http.Server{c.server, api}
-
-	for _, port := range append([]int{cfg.ListenProxy}, cfg.Hosts...) {
-		if _, err := c.listen(c.server, port); err != nil {
-			return errors.Join(err, c.close(servers))
-		}
-	}
-	if _, err := c.listen(api, cfg.ListenKubernetes); err != nil {
-		return errors.Join(err, c.close(servers))
-	}
+// ServeCluster serves until parent ends and then returns nil.
+func ServeCluster(parent context.Context, cfg ClusterConfig, log *slog.Logger) error {
+	c := &cluster{cfg: cfg, log: log}
+	hosts := server(c.hosts())
+	api := server(http.HandlerFunc(c.kubernetes))
+	secure := server(c.names(api.Handler))
 	if cfg.TLS != 0 {
 		cert, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
 		if err != nil {
-			return errors.Join(fmt.Errorf("serve the Kubernetes API inside the cluster: %w", err), c.close(servers))
+			return fmt.Errorf("serve the Kubernetes API inside the cluster: %w", err)
 		}
-		secure := &http.Server{
-			Handler: c.names(api.Handler), ReadHeaderTimeout: 10 * time.Second,
-			TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
-		}
-		servers = append(servers, secure)
-		if _, err := c.listen(tlsServer{secure}, cfg.TLS); err != nil {
-			return errors.Join(err, c.close(servers))
-		}
+		secure.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-c.failed:
+	serving := []struct {
+		ports []int
+		close func() error
+		serve func(net.Listener) error
+	}{
+		{append([]int{cfg.ListenProxy}, cfg.Hosts...), hosts.Close, hosts.Serve},
+		{[]int{cfg.ListenKubernetes}, api.Close, api.Serve},
+		{[]int{cfg.TLS}, secure.Close, func(l net.Listener) error { return secure.ServeTLS(l, "", "") }},
 	}
-	cancel()
-	return errors.Join(err, c.close(servers))
-}
-
-func (c *cluster) close(servers []*http.Server) error {
-	var all error
-	for _, s := range servers {
-		all = errors.Join(all, s.Close())
-	}
-	c.serve.Wait()
-	return all
-}
-
-// listen serves a port (0: any) and returns the one it got.
-func (c *cluster) listen(server interface{ Serve(net.Listener) error }, port int) (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(c.ctx, "tcp", net.JoinHostPort(c.cfg.Address, strconv.Itoa(port)))
-	if err != nil {
-		return 0, fmt.Errorf("serve the cluster's network: %w", err)
-	}
-	c.serve.Go(func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			select {
-			case c.failed <- err:
-			default:
+	ctx, end := context.WithCancelCause(parent)
+	defer end(nil)
+	var wg sync.WaitGroup
+	for _, s := range serving {
+		for _, port := range s.ports {
+			if port == 0 {
+				continue
 			}
+			wg.Go(func() {
+				l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(cfg.Address, strconv.Itoa(port)))
+				if err == nil {
+					err = s.serve(l)
+				}
+				if !errors.Is(err, http.ErrServerClosed) {
+					end(fmt.Errorf("serve the cluster's network on port %d: %w", port, err))
+				}
+			})
 		}
-	})
-	return l.Addr().(*net.TCPAddr).Port, nil
+		wg.Go(func() {
+			<-ctx.Done()
+			_ = s.close() // of listeners only, and connections that nobody waits for any more
+		})
+	}
+	wg.Wait()
+	if parent.Err() != nil {
+		return nil
+	}
+	return context.Cause(ctx)
 }
 
-// tlsServer serves TLS with the certificates of its configuration.
-type tlsServer struct{ *http.Server }
+func server(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+}
 
-func (s tlsServer) Serve(l net.Listener) error { return s.ServeTLS(l, "", "") }
+// hosts leads requests to the hosts of the cluster.
+func (c *cluster) hosts() http.Handler {
+	return &httputil.ReverseProxy{
+		Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: c.cfg.Proxy}), MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute},
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme = "http"
+			r.Out.URL.Host = realOf(r.In)
+			r.Out.Host = r.Out.URL.Host
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, fmt.Sprintf("ask the simulated platform for %s: %v", realOf(r), err), http.StatusBadGateway)
+		},
+	}
+}
 
 // realOf is the "host:port" that a request is for, as the platform knows it.
-func (c *cluster) realOf(r *http.Request) string {
+func realOf(r *http.Request) string {
 	to := r.URL.Host // a request to a proxy
 	if to == "" {
 		to = r.Host
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if real, ok := c.real[to]; ok {
-		return real
+	if rest, ok := strings.CutPrefix(to, "127."); ok && !strings.HasPrefix(rest, "0.") {
+		return "10." + rest
 	}
 	return to
 }
 
-// give listens for a pod, once, and returns the port. Pods keep theirs as long as this process runs.
-func (c *cluster) give(ip, port string) (int, error) {
-	own := net.JoinHostPort(ip, port)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if given, ok := c.given[own]; ok {
-		return given, nil
+// given is a pod's address in containers.
+func given(ip string) string {
+	if rest, ok := strings.CutPrefix(ip, "10."); ok {
+		return "127." + rest
 	}
-	got, err := c.listen(c.server, portOf(ip))
-	if err != nil { // another pod's, or another program's
-		if got, err = c.listen(c.server, 0); err != nil {
-			return 0, err
-		}
-	}
-	c.given[own] = got
-	c.real[net.JoinHostPort(c.cfg.Address, strconv.Itoa(got))] = own
-	return got, nil
-}
-
-// portOf makes a pod's port a function of its address, so that the same world has the same instances: 10.244.3.17 has
-// 20785. It is below the ports that systems give to outgoing connections.
-func portOf(ip string) int {
-	addr := net.ParseIP(ip).To4()
-	if addr == nil || addr[2] > 40 {
-		return 0
-	}
-	return 20000 + int(addr[2])*256 + int(addr[3])
+	return ip
 }
 
 // names serves the stand-ins of services on the internet, and everything else by next.

@@ -26,7 +26,7 @@ import (
 )
 
 const pod = `{"kind":"Pod","metadata":{"name":"%s","annotations":{"prometheus.io/port":"8080"}},` +
-	`"spec":{"containers":[{"ports":[{"name":"http","containerPort":8080}],"livenessProbe":{"httpGet":{"port":8080}},"readinessProbe":{"httpGet":{"port":"http"}}}]},` +
+	`"spec":{"containers":[{"ports":[{"name":"http","containerPort":8080}]}]},` +
 	`"status":{"podIP":"%s","podIPs":[{"ip":"%[2]s"}]}}`
 
 // platform serves what the simulated platform does: a proxy that says where a request led, and a Kubernetes API with a
@@ -87,13 +87,7 @@ type podObject struct {
 	} `json:"metadata"`
 	Spec struct {
 		Containers []struct {
-			Ports         []struct{ ContainerPort json.Number }
-			LivenessProbe struct {
-				HTTPGet struct{ Port any } `json:"httpGet"`
-			}
-			ReadinessProbe struct {
-				HTTPGet struct{ Port any } `json:"httpGet"`
-			}
+			Ports []struct{ ContainerPort json.Number }
 		}
 	} `json:"spec"`
 	Status struct {
@@ -138,13 +132,15 @@ func TestServeCluster(t *testing.T) {
 		require.Equal(t, 200, resp.StatusCode, "%s: %s", page, body)
 		return string(body)
 	}
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", at(cfg.TLS)) // the last to listen
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	}, 5*time.Second, 5*time.Millisecond)
+	for _, port := range append([]int{cfg.TLS, cfg.ListenProxy, cfg.ListenKubernetes}, cfg.Hosts...) {
+		require.Eventually(t, func() bool {
+			conn, err := net.Dial("tcp", at(port))
+			if err == nil {
+				conn.Close()
+			}
+			return err == nil
+		}, 5*time.Second, 5*time.Millisecond)
+	}
 
 	// Hosts under their own names, at each of their ports.
 	for _, port := range cfg.Hosts {
@@ -152,25 +148,30 @@ func TestServeCluster(t *testing.T) {
 		assert.Equal(t, page, get(page))
 	}
 
-	// Pods have this container's address, a port of their own, and are reached there.
-	check := func(p podObject, real string) string {
-		given := p.Metadata.Annotations["prometheus.io/port"]
-		assert.Equal(t, "127.0.0.1", p.Status.PodIP)
-		assert.Equal(t, "127.0.0.1", p.Status.PodIPs[0].IP)
-		assert.NotEqual(t, "8080", given)
-		assert.Equal(t, given, p.Spec.Containers[0].Ports[0].ContainerPort.String())
-		assert.Equal(t, given, fmt.Sprint(p.Spec.Containers[0].LivenessProbe.HTTPGet.Port))
-		assert.Equal(t, "http", p.Spec.Containers[0].ReadinessProbe.HTTPGet.Port)
-		assert.Equal(t, "http://"+real+"/metrics", get("http://127.0.0.1:"+given+"/metrics"))
-		return given
+	// A pod is a loopback address here, and is reached there; nothing else of it is changed.
+	check := func(p podObject, name, real string) {
+		assert.Equal(t, name, p.Metadata.Name)
+		assert.Equal(t, "127"+strings.TrimPrefix(real, "10"), p.Status.PodIP)
+		assert.Equal(t, p.Status.PodIP, p.Status.PodIPs[0].IP)
+		assert.Equal(t, "8080", p.Metadata.Annotations["prometheus.io/port"])
+		assert.Equal(t, "8080", fmt.Sprint(p.Spec.Containers[0].Ports[0].ContainerPort))
+		req, err := http.NewRequest(http.MethodGet, "http://"+at(cfg.Hosts[0])+"/metrics", nil)
+		require.NoError(t, err)
+		req.Host = p.Status.PodIP + ":8080"
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		assert.Equal(t, "http://"+real+":8080/metrics", string(body))
 	}
 	var first, again struct{ Items []podObject }
 	require.NoError(t, json.Unmarshal([]byte(get("http://"+at(cfg.ListenKubernetes)+"/api/v1/pods")), &first))
 	require.Len(t, first.Items, 2)
-	a, b := check(first.Items[0], "10.244.1.17:8080"), check(first.Items[1], "10.244.1.18:8080")
-	assert.NotEqual(t, a, b)
+	check(first.Items[0], "a", "10.244.1.17")
+	check(first.Items[1], "b", "10.244.1.18")
 	require.NoError(t, json.Unmarshal([]byte(get("https://example.com:"+fmt.Sprint(cfg.TLS)+"/api/v1/pods")), &again))
-	assert.Equal(t, first, again, "pods keep their ports, and the API inside the cluster is the same one")
+	assert.Equal(t, first, again, "the API inside the cluster is the same one")
 
 	// A watch hands on each event when it comes.
 	resp, err := client.Get("http://" + at(cfg.ListenKubernetes) + "/api/v1/pods?watch=1")
@@ -182,12 +183,12 @@ func TestServeCluster(t *testing.T) {
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(&event))
 	resp.Body.Close()
 	assert.Equal(t, "ADDED", event.Type)
-	check(event.Object, "10.244.2.7:8080")
+	check(event.Object, "c", "10.244.2.7")
 
 	// Through the proxy, both the given and the real address lead to the pod.
 	proxied := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: at(cfg.ListenProxy)})}}
 	t.Cleanup(proxied.CloseIdleConnections)
-	for _, host := range []string{"127.0.0.1:" + a, "10.244.1.17:8080"} {
+	for _, host := range []string{"127.244.1.17:8080", "10.244.1.17:8080"} {
 		resp, err := proxied.Get("http://" + host + "/health/ready")
 		require.NoError(t, err)
 		body, err := io.ReadAll(resp.Body)
@@ -219,7 +220,7 @@ func TestServeClusterRefuses(t *testing.T) {
 		want string
 	}{
 		"a port twice":            {front.ClusterConfig{ListenProxy: taken, ListenKubernetes: taken}, "serve the cluster's network"},
-		"a certificate not there": {front.ClusterConfig{ListenProxy: 0, TLS: 1, CertFile: "no.pem", KeyFile: "no.pem"}, "no.pem"},
+		"a certificate not there": {front.ClusterConfig{TLS: 1, CertFile: "no.pem", KeyFile: "no.pem"}, "no.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

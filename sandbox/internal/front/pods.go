@@ -6,13 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 )
 
-// portAnnotation is where a pod says at which port it wants to be scraped.
-const portAnnotation = "prometheus.io/port"
-
-// kubernetes answers as the platform's Kubernetes API does, with the pods at the addresses that are given here. Lists
+// kubernetes answers as the platform's Kubernetes API does, with the addresses that pods have in containers. Lists
 // are one JSON value and watches a stream of them: both are read value by value.
 func (c *cluster) kubernetes(w http.ResponseWriter, r *http.Request) {
 	req, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+c.cfg.Kubernetes+r.URL.RequestURI(), r.Body)
@@ -34,12 +30,12 @@ func (c *cluster) kubernetes(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.WriteHeader(resp.StatusCode)
-	if err := c.copyObjects(w, resp.Body); err != nil && r.Context().Err() == nil {
+	if err := copyObjects(w, resp.Body); err != nil && r.Context().Err() == nil {
 		c.log.Warn("an answer of the Kubernetes API broke off", "path", r.URL.Path, "error", err)
 	}
 }
 
-func (c *cluster) copyObjects(w http.ResponseWriter, body io.Reader) error {
+func copyObjects(w http.ResponseWriter, body io.Reader) error {
 	flush := http.NewResponseController(w).Flush
 	if err := flush(); err != nil {
 		return err
@@ -60,9 +56,7 @@ func (c *cluster) copyObjects(w http.ResponseWriter, body io.Reader) error {
 		if err != nil {
 			return err
 		}
-		if err := c.place(value); err != nil {
-			return err
-		}
+		place(value)
 		if err := json.NewEncoder(w).Encode(value); err != nil {
 			return err
 		}
@@ -73,49 +67,18 @@ func (c *cluster) copyObjects(w http.ResponseWriter, body io.Reader) error {
 }
 
 // place gives the pods in a value of the API their addresses: a pod, a list, a watch event.
-func (c *cluster) place(value any) error {
+func place(value any) {
 	if items, ok := at(value, "items").([]any); ok {
 		for _, pod := range items {
-			if err := c.place(pod); err != nil {
-				return err
-			}
+			place(pod)
 		}
 	}
 	if object := at(value, "object"); object != nil {
-		return c.place(object)
+		place(object)
 	}
-	ip, _ := at(value, "status", "podIP").(string)
-	annotations, _ := at(value, "metadata", "annotations").(map[string]any)
-	port, _ := annotations[portAnnotation].(string)
-	if ip == "" || port == "" {
-		return nil
-	}
-	given, err := c.give(ip, port)
-	if err != nil {
-		return err
-	}
-	status, _ := at(value, "status").(map[string]any)
-	status["podIP"], status["podIPs"] = c.cfg.Address, []any{map[string]any{"ip": c.cfg.Address}}
-	annotations[portAnnotation] = strconv.Itoa(given)
-	replacePort(at(value, "spec"), json.Number(port), json.Number(strconv.Itoa(given)))
-	return nil
-}
-
-// replacePort replaces the number wherever the pod's containers and probes name their port.
-func replacePort(value any, from, to json.Number) {
-	switch v := value.(type) {
-	case []any:
-		for _, item := range v {
-			replacePort(item, from, to)
-		}
-	case map[string]any:
-		for key, item := range v {
-			if (key == "containerPort" || key == "port") && item == from {
-				v[key] = to
-				continue
-			}
-			replacePort(item, from, to)
-		}
+	if ip, ok := at(value, "status", "podIP").(string); ok {
+		status := at(value, "status").(map[string]any) // it has the field podIP
+		status["podIP"], status["podIPs"] = given(ip), []any{map[string]any{"ip": given(ip)}}
 	}
 }
 
