@@ -42,7 +42,7 @@ func TestGoElasticsearch(t *testing.T) {
 	require.EqualValues(t, 1000, res.Hits.Total.Value)
 	require.Equal(t, "1999", *res.Hits.Hits[0].Id_)
 	require.Contains(t, res.Aggregations, "l")
-	_, err = typed.Get("logs-missing", "1").Do(t.Context())
+	_, err = typed.Search().Index("logs-missing").Do(t.Context())
 	require.ErrorContains(t, err, "index_not_found_exception")
 	raw, err := client.Index("logs-go", bytes.NewBufferString(`{"n":"x"}`))
 	require.NoError(t, err)

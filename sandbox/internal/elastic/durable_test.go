@@ -25,7 +25,7 @@ const childEnv = "OBSANDBOX_ELASTIC_CHILD_DATA"
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		err := Run(context.Background(), Config{Listen: "127.0.0.1:0", Data: dir, Ready: func(a net.Addr) { fmt.Println(a.String()) }},
-			slog.New(slog.NewTextHandler(os.Stderr, nil)))
+			slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
