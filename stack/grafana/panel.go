@@ -191,7 +191,7 @@ func logLines(title, description, lucene string) cog.Builder[dashboard.Panel] {
 		Settings: &elasticsearch.ElasticsearchLogsSettings{Limit: ptr("100")},
 	}
 	return logs.NewPanelBuilder().
-		Title(title).Description(description).Datasource(logStore()).Unit("short").Span(24).Height(9).
+		Title(title).Description(description).Datasource(logStore()).Unit("short").Span(24).Height(9).NoValue("No line is a warning or worse.").
 		ShowTime(true).WrapLogMessage(true).EnableLogDetails(true).SortOrder(common.LogsSortOrderDescending).
 		WithTarget(elasticsearch.NewDataqueryBuilder().Datasource(logStore()).RefId("A").Query(lucene).TimeField("@timestamp").
 			Metrics([]elasticsearch.MetricAggregation{*newest}).BucketAggs([]elasticsearch.BucketAggregation{}))

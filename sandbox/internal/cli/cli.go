@@ -37,6 +37,9 @@ type commands struct {
 	Up      upCmd      `cmd:"" help:"Run the stack until Ctrl-C, and show how it does."`
 	Smoke   smokeCmd   `cmd:"" help:"Check a running stack end to end, or one that is started for it."`
 	Test    testCmd    `cmd:"" help:"Judge what can be judged without a running stack: configuration, rules, routes, pipelines, dashboards."`
+	Check   checkCmd   `cmd:"" help:"Say what of the platform's contract a service of yours keeps."`
+	Export  exportCmd  `cmd:"" help:"Write the stack's configuration for production."`
+	Preview previewCmd `cmd:"" help:"Draw all dashboards with simulated data, and what has changed in them, for reviewers."`
 	Config  configCmd  `cmd:"" help:"Print the configuration that a component runs with, or what differs from what is checked in."`
 	Status  statusCmd  `cmd:"" help:"List the stacks that run on this machine."`
 	Logs    logsCmd    `cmd:"" help:"Print the log of a component of a running stack."`

@@ -213,3 +213,30 @@ func (d *Dashboard) value(name string) (string, bool) {
 
 // Expanded is the query's text with the dashboard's variables and Grafana's own filled in.
 func (d *Dashboard) Expanded(q *Query) string { return Expand(q.Text, d.value) }
+
+// ExpandedAs is Expanded with other values for Grafana's own variables.
+func (d *Dashboard) ExpandedAs(q *Query, own func(name string) (string, bool)) string {
+	return Expand(q.Text, func(name string) (string, bool) {
+		if v, ok := own(name); ok {
+			return v, true
+		}
+		return d.value(name)
+	})
+}
+
+// Instant says that the query asks for the present alone.
+func (q *Query) Instant() bool {
+	n := q.node.get("instant")
+	return n != nil && n.boolean != nil && *n.boolean
+}
+
+// Annotations are the PromQL queries of what is marked in every panel.
+func (d *Dashboard) Annotations() []*Query {
+	var all []*Query
+	for _, a := range d.root.list("annotations", "list") {
+		if a.str("datasource", "type") == "prometheus" && a.str("expr") != "" {
+			all = append(all, &Query{node: a, RefID: a.str("name"), Datasource: "prometheus", Text: a.str("expr")})
+		}
+	}
+	return all
+}

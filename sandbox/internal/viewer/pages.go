@@ -18,6 +18,15 @@ import (
 //go:embed all:dist
 var built embed.FS
 
+// Built are the built pages: index.html, assets/ and public/.
+func Built() (fs.FS, error) {
+	root, err := fs.Sub(built, "dist")
+	if err != nil {
+		return nil, fmt.Errorf("read the viewer's pages: %w", err)
+	}
+	return root, nil
+}
+
 // pages serves the built files; whatever is no file is a page of the one that draws them all.
 type pages struct {
 	files map[string]file
@@ -31,9 +40,9 @@ type file struct {
 // newPages reads the files once and compresses them, so that a page is there at once.
 func newPages() (*pages, error) {
 	p := &pages{files: map[string]file{}}
-	root, err := fs.Sub(built, "dist")
+	root, err := Built()
 	if err != nil {
-		return nil, fmt.Errorf("read the viewer's pages: %w", err)
+		return nil, err
 	}
 	err = fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

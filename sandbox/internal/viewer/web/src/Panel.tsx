@@ -7,6 +7,7 @@ import { Lines } from './panels/Lines';
 import { LogRows } from './panels/Logs';
 import { Bars, Dial, Rows, Stat } from './panels/Values';
 import { rateInterval, stepOf } from './time';
+import { preview } from './preview';
 import { interpolate, type Variable } from './variables';
 
 interface Props {
@@ -52,7 +53,7 @@ export const Panel = memo(function Panel({ panel, range, variables, width, heigh
   );
   const empty = frames.length === 0 && data.lines.length === 0 && data.state === LoadingState.Done;
   return (
-    <div ref={seen.ref} data-panel={panel.id} data-state={data.state}>
+    <div ref={seen.ref} data-panel={panel.id} data-state={data.state} data-error={data.state === LoadingState.Error ? data.error : undefined}>
       <PanelChrome
         title={interpolate(panel.title ?? '', variables, scope)} description={panel.description} width={width} height={height}
         loadingState={data.state} statusMessage={data.error}
@@ -123,7 +124,7 @@ function useVisible() {
   const ref = useRef<HTMLDivElement>(null);
   const [visible, set] = useState(false);
   useEffect(() => {
-    if (!ref.current || typeof IntersectionObserver === 'undefined') {
+    if (!ref.current || preview || typeof IntersectionObserver === 'undefined') {
       set(true);
       return;
     }

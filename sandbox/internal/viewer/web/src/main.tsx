@@ -5,12 +5,13 @@ import { GlobalStyles, PortalContainer } from '@grafana/ui';
 import { StrictMode, useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './App';
+import { previewParams } from './preview';
 import './style.css';
 
 /** Dark or light: as chosen, else as the system has it. */
 function Root() {
   const [mode, setMode] = useState<'dark' | 'light'>(
-    () => (localStorage.getItem('theme') as 'dark' | 'light') ?? (matchMedia('(prefers-color-scheme: light)').matches ? 'light' : 'dark')
+    () => (previewParams().get('theme') as 'dark' | 'light') ?? (localStorage.getItem('theme') as 'dark' | 'light') ?? (matchMedia('(prefers-color-scheme: light)').matches ? 'light' : 'dark')
   );
   const [theme, setTheme] = useState(() => createTheme({ colors: { mode } }));
   useEffect(() => {

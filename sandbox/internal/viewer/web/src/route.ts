@@ -1,8 +1,12 @@
 import { useEffect, useState, type MouseEvent } from 'react';
+import { preview, previewParams } from './preview';
 
 export interface Route { path: string; params: URLSearchParams }
 
-const here = (): Route => ({ path: location.pathname, params: new URLSearchParams(location.search) });
+// A preview is one file: its pages are behind the #.
+const here = (): Route => (preview
+  ? { path: location.hash.slice(1).split('?')[0] || '/', params: previewParams() }
+  : { path: location.pathname, params: new URLSearchParams(location.search) });
 
 /** The address, and every change of it. */
 export function useRoute(): Route {
@@ -10,14 +14,18 @@ export function useRoute(): Route {
   useEffect(() => {
     const moved = () => set(here());
     addEventListener('popstate', moved);
-    return () => removeEventListener('popstate', moved);
+    addEventListener('hashchange', moved);
+    return () => {
+      removeEventListener('popstate', moved);
+      removeEventListener('hashchange', moved);
+    };
   }, []);
   return route;
 }
 
 /** Goes to an address of this page without loading it anew. */
 export function navigate(href: string, replace = false) {
-  history[replace ? 'replaceState' : 'pushState'](null, '', href);
+  history[replace ? 'replaceState' : 'pushState'](null, '', preview ? '#' + href : href);
   dispatchEvent(new PopStateEvent('popstate'));
 }
 

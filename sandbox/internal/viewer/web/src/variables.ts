@@ -75,7 +75,7 @@ export function interpolate(text: string, variables: Variable[], scope: Record<s
       return whole;
     }
     if (v.value.includes(ALL)) {
-      return v.allValue ?? format(v.options.length > 0 ? v.options : ['.*'], how);
+      return v.allValue ?? format(v.options.length > 0 ? v.options : ['.+'], how);
     }
     return format(v.value, how);
   });
