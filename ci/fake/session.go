@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -63,6 +64,13 @@ func (r *Recorder) Calls() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]string(nil), r.calls...)
+}
+
+// Chain is what an id stands for.
+func (r *Recorder) Chain(id string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ids[id]
 }
 
 // ServeHTTP answers one query.
@@ -126,6 +134,7 @@ func (r *Recorder) call(f *ast.Field) string {
 		}
 		args = append(args, a.Name+":"+text)
 	}
+	slices.Sort(args) // the SDK's order is another one each time
 	if len(args) == 0 {
 		return f.Name
 	}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"obsandbox/ci/fake"
+	"obsandbox/ci/internal/dagger"
+)
+
+// module is the module over this repository in a session that answers as answer says. Tests with it do not run in
+// parallel: there is one session.
+func module(t *testing.T, answer func(chain, leaf string) any, image ...string) *Obsandbox {
+	t.Helper()
+	fake.Session.Reset("..", answer)
+	m, err := New(dag.LoadDirectoryFromID(fake.Source), image, "")
+	require.NoError(t, err)
+	return m
+}
+
+// started are the services that were started, in their order.
+func started(t *testing.T) (names []string, chains map[string]string) {
+	t.Helper()
+	chains = map[string]string{}
+	for _, call := range fake.Session.Calls() {
+		chain, ok := strings.CutSuffix(call, ".start")
+		if !ok {
+			continue
+		}
+		name := strings.TrimSuffix(chain[strings.LastIndex(chain, "withHostname(hostname:")+len("withHostname(hostname:"):], ")")
+		names = append(names, name)
+		chains[name] = chain
+	}
+	return names, chains
+}
+
+func TestSandbox(t *testing.T) {
+	m := module(t, nil, "kafka=registry.example.com/kafka:1")
+	_, err := m.Sandbox(t.Context(), nil, nil, "single", "300m", 7, false, nil, nil)
+	require.NoError(t, err)
+	names, chains := started(t)
+	s, err := m.readStack(t.Context())
+	require.NoError(t, err)
+
+	// Everything starts once, the front last, and nothing before what it needs is ready.
+	assert.Len(t, names, len(s.Components)+2, "the components, the renderer and the front: %s", names)
+	assert.Equal(t, "front", names[len(names)-1])
+	calls := strings.Join(fake.Session.Calls(), "\n")
+	for _, c := range s.Components {
+		for _, need := range c.Needs {
+			ready := strings.Index(calls, `"await","--stack=/run/addresses.json","`+need+`"]).sync`)
+			require.Positive(t, ready, "%s is waited for", need)
+			assert.Greater(t, strings.Index(calls, chains[c.Name]+".start"), ready, "%s starts when %s is ready", c.Name, need)
+		}
+	}
+
+	for name, want := range map[string][]string{
+		"kafka":         {"from(address:registry.example.com/kafka:1)", "KAFKA_HEAP_OPTS, value:-Xms300m -Xmx300m", "PLAINTEXT://kafka:9092,HOST://localhost:9092"},
+		"elasticsearch": {"/usr/share/elasticsearch/config", "ES_DISCOVERY_TYPE, value:single-node", "withExposedPort(port:9200)"},
+		"logstash":      {"path:/usr/share/logstash/config", "path:/usr/share/logstash/pipeline", "useEntrypoint:true"},
+		"prometheus": {
+			"<SOURCE.directory(path:stack/prometheus)>", "path:/etc/prometheus", "alias:kafka-0.kafka", "alias:kubernetes.default.svc",
+			"serviceaccount/ca.crt", "KUBERNETES_SERVICE_HOST", "--hosts=8080 --proxy=platform:8089",
+		},
+		"alertmanager": {"/etc/alertmanager/secrets/slack_api_url", "/etc/alertmanager/secrets/pagerduty_routing_key", "alias:events.pagerduty.com"},
+		"grafana":      {"/etc/grafana/provisioning", "/var/lib/grafana/dashboards", "GF_RENDERING_SERVER_URL"},
+		"platform":     {"--seed=7", "--kafka=kafka:9092", "--hosts=9249,7071,9187,9121", "docker.io/library/golang:1.26-alpine"},
+		"jaeger":       {"--config=/etc/jaeger/config.yaml", "withExposedPort(port:4317)"},
+	} {
+		for _, w := range want {
+			assert.Contains(t, chains[name], w, name)
+		}
+	}
+	for _, c := range s.Components {
+		if c.Image != "" && c.Name != "kafka" {
+			assert.Contains(t, chains[c.Name], "from(address:"+c.Image+")")
+		}
+		for _, p := range c.Ports {
+			assert.Equal(t, !p.UDP, strings.Contains(chains["front"], fmt.Sprintf("withExposedPort(port:%d)", p.Number)), "%s %s", c.Name, p.Name)
+		}
+	}
+	assert.NotContains(t, chains["jaeger"], "6831", "one UDP port would fail the whole tunnel")
+	assert.Contains(t, chains["front"], "--forward=9092=kafka:29092")
+}
+
+func TestSandboxSelects(t *testing.T) {
+	for name, c := range map[string]struct {
+		only, without []string
+		want          []string
+	}{
+		"only":            {only: []string{"prometheus", "alertmanager"}, want: []string{"alertmanager", "prometheus", "front"}},
+		"without":         {only: []string{"grafana", "jaeger"}, without: []string{"jaeger", "renderer"}, want: []string{"grafana", "front"}},
+		"with a renderer": {only: []string{"grafana"}, want: []string{"grafana", "renderer", "front"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := module(t, nil).Sandbox(t.Context(), c.only, c.without, "single", "1g", 1, false, nil, nil)
+			require.NoError(t, err)
+			names, chains := started(t)
+			assert.ElementsMatch(t, c.want, names)
+			assert.NotContains(t, chains["prometheus"], "serviceaccount", "there is no cluster without the platform")
+		})
+	}
+}
+
+func TestSandboxProduction(t *testing.T) {
+	_, err := module(t, nil).Sandbox(t.Context(), []string{"kafka", "elasticsearch"}, nil, "production", "1g", 1, false, nil, nil)
+	require.NoError(t, err)
+	names, chains := started(t)
+	assert.ElementsMatch(t, []string{
+		"kafka-0.kafka", "kafka-1.kafka", "kafka-2.kafka", "kafka", "es-node-1", "es-node-2", "es-node-3", "elasticsearch", "front",
+	}, names)
+	assert.Contains(t, chains["kafka-2.kafka"], "KAFKA_NODE_ID, value:2")
+	assert.Contains(t, chains["kafka-2.kafka"], "PLAINTEXT://kafka-2.kafka:9092,HOST://localhost:19093")
+	assert.Contains(t, chains["es-node-3"], "HOSTNAME, value:es-node-3")
+	assert.NotContains(t, chains["es-node-3"], "single-node")
+	assert.Contains(t, chains["kafka"], "--forward=9092=kafka-0.kafka:9092")
+	assert.Contains(t, chains["front"], "--forward=19093=kafka-2.kafka:29092")
+}
+
+func TestSandboxEmbedded(t *testing.T) {
+	_, err := module(t, nil).Sandbox(t.Context(), nil, []string{"grafana"}, "single", "1g", 3, true, nil, nil)
+	require.NoError(t, err)
+	names, chains := started(t)
+	require.Equal(t, []string{"sandbox"}, names)
+	assert.Contains(t, chains["sandbox"], "exec sandbox up --seed=3 --only=kafka")
+	assert.Contains(t, chains["sandbox"], "--forward=9090=127.0.0.1:9090")
+	assert.NotContains(t, chains["sandbox"], "--only=grafana")
+}
+
+func TestRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		only     []string
+		topology string
+		want     string
+	}{
+		"a component":    {only: []string{"zookeeper"}, topology: "single", want: `no component "zookeeper" in stack/stack.yaml (there are: kafka, `},
+		"a topology":     {topology: "huge", want: "there are single and production"},
+		"nothing at all": {only: []string{"renderer"}, topology: "single", want: "leave no component"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := module(t, nil).Sandbox(t.Context(), c.only, nil, c.topology, "1g", 1, false, nil, nil)
+			assert.ErrorContains(t, err, c.want)
+		})
+	}
+	_, err := New(dag.LoadDirectoryFromID(fake.Source), []string{"prometheus"}, "")
+	assert.ErrorContains(t, err, "expected NAME=IMAGE")
+}
+
+// exit answers the exit codes of commands.
+func exit(codes map[string]int) func(chain, leaf string) any {
+	return func(chain, leaf string) any {
+		last := chain[max(0, strings.LastIndex(chain, "withExec")):]
+		for command, code := range codes {
+			if leaf == "exitCode" && strings.Contains(last, command) {
+				return code
+			}
+		}
+		switch leaf {
+		case "combinedOutput", "stderr":
+			return "what " + leaf + " says"
+		}
+		return nil
+	}
+}
+
+func TestChecks(t *testing.T) {
+	checks := map[string]func(m *Obsandbox) error{
+		"configuration": func(m *Obsandbox) error { return m.Configuration(t.Context()) },
+		"rules":         func(m *Obsandbox) error { return m.Rules(t.Context()) },
+		"routes":        func(m *Obsandbox) error { return m.Routes(t.Context()) },
+	}
+	for kind, check := range checks {
+		t.Run(kind, func(t *testing.T) {
+			require.NoError(t, check(module(t, nil)))
+			calls := strings.Join(fake.Session.Calls(), "\n")
+			assert.Regexp(t, `withExec\(args:\["sandbox",\s*"test",\s*"`+kind+`",\s*"--format=json"\]`, calls)
+
+			assert.EqualError(t, check(module(t, exit(map[string]int{"reports": 1}))), "what combinedOutput says", "checks failed")
+			assert.ErrorContains(t, check(module(t, exit(map[string]int{"--format=json": 2}))), "what stderr says", "it could not judge")
+		})
+	}
+	require.NoError(t, module(t, nil).Rules(t.Context()))
+	assert.NotContains(t, strings.Join(fake.Session.Calls(), "\n"), "stack/grafana/dashboards")
+	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), `exclude:["sandbox","stack/grafana"`)
+}
+
+func TestOriginals(t *testing.T) {
+	require.NoError(t, module(t, nil).Originals(t.Context()))
+	calls := strings.Join(fake.Session.Calls(), "\n")
+	for _, command := range []string{`"promtool","check","config"`, "promtool test rules", `"amtool","check-config"`, "--config.test_and_exit", `"validate"`, "_simulate_index"} {
+		assert.Contains(t, calls, command)
+	}
+
+	// What fails is a result like any other, and the rest is still asked.
+	file, err := module(t, exit(map[string]int{"amtool": 1})).originals(t.Context())
+	require.NoError(t, err)
+	id, err := file.ID(t.Context())
+	require.NoError(t, err)
+	results := fake.Session.Chain(string(id))
+	assert.Contains(t, results, `"name":"amtool check-config","status":"fail","detail":"exit code 1\nwhat combinedOutput says"`)
+	assert.Contains(t, results, `"name":"promtool check config","status":"pass"`)
+}
+
+func TestTest(t *testing.T) {
+	_, err := module(t, nil).Test(t.Context(), true, false)
+	require.NoError(t, err)
+	names, _ := started(t)
+	assert.Contains(t, names, "grafana", "the stack is run")
+	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), "results-2.json", "three parts are reported")
+
+	_, err = module(t, nil).Test(t.Context(), true, true)
+	require.NoError(t, err)
+	names, _ = started(t)
+	assert.Empty(t, names, "without images")
+
+	_, err = module(t, exit(map[string]int{"reports": 1})).Test(t.Context(), false, true)
+	assert.EqualError(t, err, "what combinedOutput says")
+	_, err = module(t, exit(map[string]int{"reports": 1})).Reports(t.Context(), false, true)
+	assert.NoError(t, err, "the reports are there all the same")
+}
+
+func TestVersions(t *testing.T) {
+	m := module(t, nil, "jaeger=registry.example.com/jaeger:9")
+	m.Registry = "mirror.example.com/hub"
+	text, err := m.Versions(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, text, "mirror.example.com/hub/prom/prometheus:")
+	assert.Contains(t, text, "registry.example.com/jaeger:9")
+	assert.Contains(t, text, "mirror.example.com/hub/library/golang:1.26-alpine")
+	assert.NotContains(t, text, "docker.io")
+}
+
+func TestComponentAndLogs(t *testing.T) {
+	ctr, err := module(t, nil).Component(t.Context(), "logstash")
+	require.NoError(t, err)
+	_, err = ctr.Sync(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, fake.Session.Calls()[len(fake.Session.Calls())-1], "docker.elastic.co/logstash/logstash:")
+
+	_, err = module(t, nil).Logs(t.Context(), "logstash", 5)
+	require.NoError(t, err)
+	names, _ := started(t)
+	assert.ElementsMatch(t, []string{"kafka", "elasticsearch"}, names, "what it needs")
+	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), `["timeout","5","program"`)
+}
+
+func TestPlain(t *testing.T) {
+	assert.EqualError(t, plain(&dagger.ExecError{Stderr: "no such topic\n"}), "no such topic")
+	assert.EqualError(t, plain(errors.New("as it is")), "as it is")
+}
