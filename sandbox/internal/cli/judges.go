@@ -1,0 +1,293 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"obsandbox/sandbox/internal/catalogue"
+	"obsandbox/sandbox/internal/embedded"
+	"obsandbox/sandbox/internal/mutate"
+	"obsandbox/sandbox/internal/pipelines"
+	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/routes"
+	"obsandbox/sandbox/internal/rules"
+	"obsandbox/sandbox/internal/slo"
+	"obsandbox/sandbox/internal/stack"
+)
+
+type testAll struct{ testFlags }
+
+func (c *testAll) Run(ctx context.Context, con *console) error {
+	return c.run(ctx, con, nil, kinds()...)
+}
+
+type testConfiguration struct{ testFlags }
+
+func (c *testConfiguration) Run(ctx context.Context, con *console) error {
+	return c.run(ctx, con, nil, kind{"configuration", judgeConfiguration})
+}
+
+func judgeConfiguration(ctx context.Context, t *testRun) (*judged, error) {
+	const suite = "configuration"
+	all, err := embedded.Judge(ctx, t.stack, embedded.Options{Serves: served(), Checks: checks()}, t.progress)
+	if err != nil {
+		return nil, err
+	}
+	r := &report.Report{}
+	for _, j := range all {
+		name := j.Component + " accepts its configuration"
+		if j.By != "" {
+			name += " (" + j.By + ")"
+		}
+		r.Add(resultOf(suite, name, j.Err, j.Took))
+	}
+	if t.stack.Runbook.File != "" {
+		began := time.Now()
+		err := t.stack.CheckRunbook()
+		r.Add(resultOf(suite, "the runbook has a heading for every alert, and none without", err, time.Since(began)))
+	}
+	t.keep(r)
+	return &judged{report: r}, nil
+}
+
+// keep leaves the results whose name matches.
+func (t *testRun) keep(r *report.Report) {
+	r.Results = slices.DeleteFunc(r.Results, func(res report.Result) bool { return t.match != nil && !t.match.MatchString(res.Name) })
+}
+
+// resultOf is a result whose failure is an error; its first place is the result's.
+func resultOf(suite, name string, err error, took time.Duration) report.Result {
+	res := report.Result{Suite: suite, Name: name, Status: report.Pass, Duration: took}
+	if err == nil {
+		return res
+	}
+	res.Status, res.Detail = report.Fail, err.Error()
+	var at *stack.FileError
+	if errors.As(err, &at) {
+		res.File, res.Line = at.File, at.Line
+	}
+	return res
+}
+
+type testSLOs struct{ testFlags }
+
+func (c *testSLOs) Run(ctx context.Context, con *console) error {
+	return c.run(ctx, con, nil, kind{"slos", judgeSLOs})
+}
+
+type testCatalogue struct{ testFlags }
+
+func (c *testCatalogue) Run(ctx context.Context, con *console) error {
+	return c.run(ctx, con, nil, kind{"catalogue", judgeCatalogue})
+}
+
+func judgeCatalogue(_ context.Context, t *testRun) (*judged, error) {
+	if _, err := os.Stat(t.stack.Path(stack.MetricsFile)); errors.Is(err, os.ErrNotExist) {
+		return &judged{report: &report.Report{Results: []report.Result{{
+			Suite: catalogue.Suite, Name: "queries ask for what is there", Status: report.Skip, Detail: "the stack has no " + stack.MetricsFile,
+		}}}}, nil
+	}
+	opt, err := catalogue.Of(t.stack)
+	if err != nil {
+		return nil, err
+	}
+	opt.Root = t.stack.Root()
+	r, err := catalogue.Run(opt)
+	if err != nil {
+		return nil, err
+	}
+	t.keep(r)
+	return &judged{report: r}, nil
+}
+
+func judgeSLOs(_ context.Context, t *testRun) (*judged, error) {
+	r := &report.Report{Results: slo.Check(t.stack)}
+	t.keep(r)
+	return &judged{report: r}, nil
+}
+
+type testRules struct {
+	testFlags
+	coverageFlag
+	AllowUnmentioned bool     `help:"Let alerts fire in cases that say nothing of them, as promtool does."`
+	Tests            []string `arg:"" optional:"" type:"path" help:"Test files, patterns or directories (default: tests/rules beside the stack directory, and the stack's own rules and queries)."`
+}
+
+func (c *testRules) Run(ctx context.Context, con *console) error {
+	return c.run(ctx, con, c.Tests, kind{"rules", judgeRules(c.of(c.Tests), c.AllowUnmentioned)})
+}
+
+// coverageFlag is the least coverage that is asked for.
+type coverageFlag struct {
+	Coverage float64 `default:"-1" placeholder:"PERCENT" help:"The least coverage; 0 asks for none (default: 100 for the stack's own tests, 0 for others)."`
+}
+
+func (f coverageFlag) of(paths []string) float64 {
+	switch {
+	case f.Coverage >= 0:
+		return f.Coverage
+	case len(paths) > 0:
+		return 0
+	}
+	return 100
+}
+
+func judgeRules(coverage float64, allowUnmentioned bool) func(context.Context, *testRun) (*judged, error) {
+	return func(ctx context.Context, t *testRun) (*judged, error) {
+		promtool, err := embedded.FindPrograms(ctx, t.stack, "", []string{"promtool"}, t.progress)
+		if err != nil {
+			return nil, err
+		}
+		opt := rules.Options{
+			Tests: t.tests("rules"), Promtool: promtool[0], Run: t.match, Coverage: coverage, Root: t.root(),
+			AllowUnmentioned: allowUnmentioned,
+		}
+		if len(t.paths) == 0 { // what nobody tests is seen only where the rules are known
+			if opt.Rules, err = t.stack.RuleFiles(); err != nil {
+				return nil, err
+			}
+			if file := t.stack.Path(slo.Source); exists(file) {
+				if opt.Queries, err = rules.Queries(file); err != nil {
+					return nil, err
+				}
+			}
+		}
+		out, err := rules.Run(ctx, opt)
+		if err != nil {
+			return nil, err
+		}
+		j := &judged{report: &out.Report}
+		if t.match == nil {
+			j.tables = append(j.tables, out.Coverage.Table)
+		}
+		return j, nil
+	}
+}
+
+type testMutations struct {
+	testFlags
+	Tests []string `arg:"" optional:"" type:"path" help:"Test files, patterns or directories (default: tests/rules beside the stack directory)."`
+}
+
+func (c *testMutations) Run(ctx context.Context, con *console) error {
+	return c.run(ctx, con, c.Tests, kind{"mutations", judgeMutations})
+}
+
+func judgeMutations(ctx context.Context, t *testRun) (*judged, error) {
+	out, err := mutate.Run(ctx, mutate.Options{Tests: t.tests("rules"), Root: t.root(), Progress: func(done, all int) {
+		if done%50 == 0 || done == all {
+			t.progress(fmt.Sprintf("%d of %d mutants", done, all))
+		}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return &judged{report: &out.Report, tables: []func(io.Writer) error{func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, out.Score)
+		return err
+	}}}, nil
+}
+
+type testRoutes struct {
+	testFlags
+	coverageFlag
+	Config string   `type:"path" placeholder:"FILE" help:"Alertmanager's configuration (default: the stack's)."`
+	Tests  []string `arg:"" optional:"" type:"path" help:"Test files, patterns or directories (default: tests/routes beside the stack directory)."`
+}
+
+func (c *testRoutes) Run(ctx context.Context, con *console) error {
+	return c.run(ctx, con, c.Tests, kind{"routes", judgeRoutes(c.Config, c.of(c.Tests))})
+}
+
+func judgeRoutes(config string, coverage float64) func(context.Context, *testRun) (*judged, error) {
+	return func(ctx context.Context, t *testRun) (*judged, error) { return routesWith(ctx, t, config, coverage) }
+}
+
+func routesWith(ctx context.Context, t *testRun, config string, coverage float64) (*judged, error) {
+	alertmanager, err := embedded.FindPrograms(ctx, t.stack, "", []string{"alertmanager"}, t.progress)
+	if err != nil {
+		return nil, err
+	}
+	foreign := config != ""
+	if !foreign {
+		c, err := t.stack.Component("alertmanager")
+		if err != nil {
+			return nil, err
+		}
+		if len(c.Config) == 0 {
+			return nil, errors.New("alertmanager has no configuration file in " + t.stack.Path(stack.FileName))
+		}
+		config = t.stack.Path(c.Config[0])
+	}
+	out, err := routes.Run(ctx, routes.Options{
+		Config: config, Tests: t.tests("routes"), Alertmanager: alertmanager[0], Run: t.match, Coverage: coverage, Root: t.root(),
+	})
+	if err != nil || foreign || len(t.paths) > 0 || t.match != nil {
+		if err != nil {
+			return nil, err
+		}
+		return &judged{report: &out.Report}, nil
+	}
+	results, err := notifications(ctx, t, alertmanager[0])
+	out.Report.Add(results...)
+	return &judged{report: &out.Report}, err
+}
+
+// notifications sends every alert that the rules' tests expect through the real Alertmanager, and reads what comes out.
+func notifications(ctx context.Context, t *testRun, alertmanager string) ([]report.Result, error) {
+	expected, err := rules.ExpectedAlerts(t.tests("rules"))
+	if err != nil {
+		return nil, err
+	}
+	alerts := make([]routes.Posted, len(expected))
+	for i, a := range expected {
+		labels := model.LabelSet{}
+		for name, value := range a.Labels {
+			labels[model.LabelName(name)] = model.LabelValue(value)
+		}
+		alerts[i] = routes.Posted{Labels: labels, Annotations: a.Annotations}
+	}
+	return routes.CheckNotifications(ctx, routes.NotifyOptions{Stack: t.stack, Alertmanager: alertmanager, Alerts: alerts})
+}
+
+type testPipelines struct {
+	testFlags
+	coverageFlag
+	Update bool     `help:"Write what comes out into the case files as what is expected."`
+	Tests  []string `arg:"" optional:"" type:"path" help:"Case files, patterns or directories (default: tests/pipelines beside the stack directory)."`
+}
+
+func (c *testPipelines) Run(ctx context.Context, con *console) error {
+	return c.run(ctx, con, c.Tests, kind{"pipelines", judgePipelines(c.of(c.Tests), c.Update)})
+}
+
+func judgePipelines(coverage float64, update bool) func(context.Context, *testRun) (*judged, error) {
+	return func(_ context.Context, t *testRun) (*judged, error) {
+		c, err := t.stack.Component("logstash")
+		if err != nil {
+			return nil, err
+		}
+		if len(c.Config) == 0 {
+			return nil, errors.New("logstash has no configuration file in " + t.stack.Path(stack.FileName))
+		}
+		out, err := pipelines.Run(pipelines.Options{
+			Settings: filepath.Dir(t.stack.Path(c.Config[0])), Tests: t.tests("pipelines"), Run: t.match, Update: update,
+			Coverage: coverage, Root: t.root(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range out.Updated {
+			t.progress("written: " + file)
+		}
+		return &judged{report: &out.Report}, nil
+	}
+}
