@@ -47,7 +47,7 @@ func (l *load) init(w *World) {
 func (l *load) step(w *World, dt float64) {
 	// The walk forgets half of where it is in ten minutes, and strays by 1.5 %.
 	keep := math.Exp2(-dt / 600)
-	stray := 0.015 * math.Sqrt(1-keep*keep)
+	stray := 0.015 * w.cfg.Noise * math.Sqrt(1-keep*keep)
 	for i, v := range l.walks {
 		l.walks[i] = 1 + (v-1)*keep + w.rand.NormFloat64()*stray
 	}

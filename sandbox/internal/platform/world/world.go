@@ -43,6 +43,8 @@ type Config struct {
 	Start time.Time
 	// Tick is the length of a step; 1 s where it is 0. Simulations of days take longer ones.
 	Tick time.Duration
+	// Noise is how far the load strays, in times of what is usual; 1 where it is 0.
+	Noise float64
 }
 
 // World is the platform at one moment. All methods may be called from many goroutines.
@@ -106,6 +108,9 @@ func (h Health) Ready() bool { return h.Kafka && h.Database && h.Cache }
 func New(cfg Config, cat *stack.Catalogue) (*World, error) {
 	if cfg.Tick == 0 {
 		cfg.Tick = time.Second
+	}
+	if cfg.Noise == 0 {
+		cfg.Noise = 1
 	}
 	cfg.Start = cfg.Start.Truncate(cfg.Tick)
 	w := &World{
