@@ -17,6 +17,8 @@ type board struct {
 	services string
 	// layers offers the layers that have objectives as the variable layer.
 	layers bool
+	// alerts is a regular expression of the alerts that are marked; empty marks all of the layer.
+	alerts string
 	panels []cog.Builder[dashboard.Panel]
 }
 
@@ -32,7 +34,7 @@ func (b board) build() *dashboard.DashboardBuilder {
 			Tags([]string{tag}).AsDropdown(true).KeepTime(true)).
 		WithVariable(datasource("metrics", "Metrics", "prometheus")).
 		WithVariable(datasource("logs", "Logs", "elasticsearch")).
-		Annotation(firing(b.layer))
+		Annotation(firing(b.layer, b.alerts))
 	if b.services != "" {
 		d.WithVariable(dashboard.NewQueryVariableBuilder("service").Label("Service").Datasource(metrics()).
 			Query(dashboard.StringOrMap{String: ptr(fmt.Sprintf("label_values(up{service=~%q}, service)", b.services))}).
@@ -68,10 +70,13 @@ func datasource(name, label, kind string) *dashboard.DatasourceVariableBuilder {
 }
 
 // firing marks the times at which an alert fires.
-func firing(layer string) *dashboard.AnnotationQueryBuilder {
+func firing(layer, alerts string) *dashboard.AnnotationQueryBuilder {
 	selector := `ALERTS{alertstate="firing"}`
 	if layer != "" {
 		selector = fmt.Sprintf(`ALERTS{alertstate="firing", layer=%q}`, layer)
+	}
+	if alerts != "" {
+		selector = fmt.Sprintf(`ALERTS{alertstate="firing", alertname=~%q}`, alerts)
 	}
 	return dashboard.NewAnnotationQueryBuilder().Name("Firing alerts").Datasource(metrics()).Enable(true).IconColor(bad).
 		Target(prometheus.NewDataqueryBuilder().Datasource(metrics()).RefId("Anno").Expr(selector).Range()).

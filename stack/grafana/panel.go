@@ -43,6 +43,8 @@ type panel struct {
 	stacked bool
 	// bars draws bars instead of lines: for counts of what happened in an interval.
 	bars bool
+	// logarithmic is for values of which the large ones would hide the small ones.
+	logarithmic bool
 	// empty is what is shown, and why, when there is nothing to show.
 	empty string
 }
@@ -101,7 +103,7 @@ func (p panel) lines() cog.Builder[dashboard.Panel] {
 		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending)).
 		LineWidth(1.5).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
 		Thresholds(p.thresholds()).
-		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassicByName)).
+		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassic)).
 		DataLinks([]cog.Builder[dashboard.DashboardLink]{toLogs()})
 	if p.limit != nil {
 		b.ThresholdsStyle(common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed))
@@ -111,6 +113,9 @@ func (p panel) lines() cog.Builder[dashboard.Panel] {
 	}
 	if p.bars {
 		b.DrawStyle(common.GraphDrawStyleBars).FillOpacity(60)
+	}
+	if p.logarithmic {
+		b.ScaleDistribution(common.NewScaleDistributionConfigBuilder().Type(common.ScaleDistributionLog).Log(10))
 	}
 	if p.from != nil {
 		b.Min(*p.from)

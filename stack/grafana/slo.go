@@ -12,8 +12,8 @@ func burn(name, window string, limit *limit, note string) cog.Builder[dashboard.
 	return panel{
 		title: "Burn rate over " + name,
 		description: fmt.Sprintf("How many times as fast as it may each objective uses its error budget, over %s. "+
-			"At 1 the budget lasts exactly 30 days. %s", name, note),
-		unit: "suffix:×", width: 6, limit: limit, from: ptr(0.0),
+			"At 1 the budget lasts exactly 30 days. The scale is logarithmic. %s", name, note),
+		unit: "suffix:×", width: 12, height: 9, limit: limit, logarithmic: true, from: ptr(0.01),
 		queries: []query{{
 			fmt.Sprintf(`slo:sli_error:ratio_rate%s{layer=~"$layer"} / on (slo, layer) slo:error_budget:ratio`, window), "{{slo}}",
 		}},
@@ -33,19 +33,19 @@ func indicator(title, layer string) cog.Builder[dashboard.Panel] {
 func objectives(l *limits) *dashboard.DashboardBuilder {
 	const fast, slow = "ErrorBudgetBurnsFast", "ErrorBudgetBurnsSlowly"
 	return board{
-		uid: "slo", title: "Service level objectives", layers: true,
+		uid: "slo", title: "Service level objectives", layers: true, alerts: "ErrorBudgetBurns.+",
 		description: "What is left of each objective's error budget, how fast it is used, and what the layers deliver.",
 		panels: []cog.Builder[dashboard.Panel]{
 			panel{
 				title:       "Error budget left",
 				description: "Share of the budget of 30 days that is left for each objective. Nothing left, and only repairs are rolled out.",
-				unit:        "percentunit", width: 10, height: 12, from: ptr(0.0), to: ptr(1.0), limit: &limit{value: 0, below: true},
+				unit:        "percentunit", width: 12, height: 14, from: ptr(0.0), to: ptr(1.0), limit: &limit{value: 0, below: true},
 				queries: []query{{`sort(slo:error_budget_remaining:ratio{layer=~"$layer"})`, "{{slo}}"}},
 			}.gauges(),
 			panel{
 				title:       "Error budget left over time",
-				description: "Share of the budget of 30 days that is left. A steep fall is an incident, a slow one a fault that nobody has looked at.",
-				unit:        "percentunit", width: 14, height: 12, to: ptr(1.0),
+				description: "Share of the budget of 30 days that is left; what is overdrawn more than once is cut off. A steep fall is an incident, a slow one a fault that nobody has looked at.",
+				unit:        "percentunit", width: 12, height: 14, from: ptr(-1.0), to: ptr(1.0),
 				queries: []query{{`slo:error_budget_remaining:ratio{layer=~"$layer"}`, "{{slo}}"}},
 			}.lines(),
 			burn("5 minutes", "5m", l.of(fast), "Above the line here and over 1 hour, "+fast+" fires."),

@@ -168,9 +168,28 @@ type changePicture struct {
 	pixels               int
 }
 
+// clean removes the pictures of changes that a former preview has left.
+func clean(dir string) error {
+	for _, kind := range []string{"before", "after", "difference"} {
+		old, err := filepath.Glob(filepath.Join(dir, "*-"+kind+".png"))
+		if err != nil {
+			return fmt.Errorf("remove former pictures: %w", err)
+		}
+		for _, file := range old {
+			if err := os.Remove(file); err != nil {
+				return fmt.Errorf("remove former pictures: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 // shootAll takes pictures of all dashboards, and of their former selves where something has changed.
 func shootAll(ctx context.Context, opt Options, scenes []*Scene, versions []Version, res *Result) (pictures, error) {
 	pics := pictures{boards: map[string]string{}, changes: map[int][]changePicture{}}
+	if err := clean(filepath.Join(opt.Out, "changes")); err != nil {
+		return pics, err
+	}
 	page, err := filepath.Abs(filepath.Join(opt.Out, "preview.html"))
 	if err != nil {
 		return pics, err

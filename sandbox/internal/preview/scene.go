@@ -54,7 +54,7 @@ const (
 )
 
 // now is the moment that all dashboards show.
-func now() time.Time { return time.Date(2026, time.January, 14, 13, 0, 0, 0, time.UTC) }
+func now() time.Time { return time.Date(2026, time.January, 14, 13, 3, 0, 0, time.UTC) }
 
 // fault is one that a scene sets, some time before now.
 type fault struct {
@@ -239,7 +239,7 @@ func (sc *Scene) groups(ctx context.Context, files []string) ([]ruleGroup, error
 		from := len(all)
 		for _, g := range loaded {
 			every := g.Interval()
-			if !hasAlerts(g) {
+			if !begin(g) {
 				every = max(every, slow)
 			}
 			all = append(all, ruleGroup{g, every})
@@ -249,13 +249,16 @@ func (sc *Scene) groups(ctx context.Context, files []string) ([]ruleGroup, error
 	return all, nil
 }
 
-func hasAlerts(g *rules.Group) bool {
+// begin tells alerts that there is no state of a former run to wait for, and says whether there are alerts.
+func begin(g *rules.Group) bool {
+	found := false
 	for _, r := range g.Rules() {
-		if _, ok := r.(*rules.AlertingRule); ok {
-			return true
+		if alert, ok := r.(*rules.AlertingRule); ok {
+			alert.SetRestored(true)
+			found = true
 		}
 	}
-	return false
+	return found
 }
 
 // monitor scrapes a world into a database.

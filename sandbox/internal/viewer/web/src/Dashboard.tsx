@@ -3,6 +3,7 @@ import { RefreshPicker, TimeRangePicker } from '@grafana/ui';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { getDashboard, labelValues } from './api';
 import { Panel } from './Panel';
+import { marksOf, type Mark } from './marks';
 import { navigate, withParams, type Route } from './route';
 import { rangeOf, rangeParams, resolve } from './time';
 import { ALL, labelQuery, interpolate, variablesOf, type Variable } from './variables';
@@ -56,6 +57,13 @@ function Board({ dashboard, route, theme }: { dashboard: any; route: Route; them
     return () => { gone = true; };
   }, [dashboard, params]); // eslint-disable-line
 
+  const [marks, setMarks] = useState<Mark[]>([]);
+  useEffect(() => {
+    let gone = false;
+    marksOf(dashboard, range, variablesOf(dashboard, route.params)).then((all) => !gone && setMarks(all));
+    return () => { gone = true; };
+  }, [dashboard, range]); // eslint-disable-line
+
   const go = useCallback((r: TimeRange) => navigate(withParams(route, rangeParams(r))), [route]);
   const zoom = useCallback((from: number, to: number) => navigate(withParams(route, { from: String(Math.round(from)), to: String(Math.round(to)) })), [route]);
   const shift = (share: number) => {
@@ -93,14 +101,14 @@ function Board({ dashboard, route, theme }: { dashboard: any; route: Route; them
       </header>
       {dashboard.description && <p className="quiet">{dashboard.description}</p>}
       <div ref={ref} className="grid">
-        {width > 0 && <Grid dashboard={dashboard} width={width} range={range} variables={variables} theme={theme} zoom={zoom} />}
+        {width > 0 && <Grid dashboard={dashboard} width={width} range={range} variables={variables} marks={marks} theme={theme} zoom={zoom} />}
       </div>
     </section>
   );
 }
 
-function Grid({ dashboard, width, range, variables, theme, zoom }: {
-  dashboard: any; width: number; range: TimeRange; variables: Variable[]; theme: GrafanaTheme2; zoom(from: number, to: number): void;
+function Grid({ dashboard, width, range, variables, marks, theme, zoom }: {
+  dashboard: any; width: number; range: TimeRange; variables: Variable[]; marks: Mark[]; theme: GrafanaTheme2; zoom(from: number, to: number): void;
 }) {
   const narrow = width < 700;
   const column = width / 24;
@@ -118,7 +126,7 @@ function Grid({ dashboard, width, range, variables, theme, zoom }: {
     <div style={{ position: 'relative', height: below }}>
       {placed.map(({ panel, at }: any) => (
         <div key={panel.id} style={{ position: 'absolute', ...at }}>
-          <Panel panel={panel} range={range} variables={variables} width={at.width} height={at.height} theme={theme} onZoom={zoom} />
+          <Panel panel={panel} range={range} variables={variables} marks={marks} width={at.width} height={at.height} theme={theme} onZoom={zoom} />
         </div>
       ))}
     </div>

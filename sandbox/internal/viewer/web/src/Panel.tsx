@@ -3,9 +3,12 @@ import { PanelChrome } from '@grafana/ui';
 import { memo, useEffect, useMemo, useRef, useState } from 'react';
 import { prometheus, searchLogs, type LogLine } from './api';
 import { rangeFrames, tableFrame, withConfig } from './frames';
+import { linksOfAll, type Link } from './links';
+import type { Mark } from './marks';
 import { Lines } from './panels/Lines';
 import { LogRows } from './panels/Logs';
 import { Bars, Dial, Rows, Stat } from './panels/Values';
+import { go } from './route';
 import { rateInterval, stepOf } from './time';
 import { preview } from './preview';
 import { interpolate, type Variable } from './variables';
@@ -14,6 +17,7 @@ interface Props {
   panel: any;
   range: TimeRange;
   variables: Variable[];
+  marks?: Mark[];
   width: number;
   height: number;
   theme: GrafanaTheme2;
@@ -23,7 +27,7 @@ interface Props {
 interface Data { frames: DataFrame[]; lines: LogLine[]; state: LoadingState; error?: string }
 
 /** One panel: asks its queries whenever the time or a variable changes, and draws what they answer. */
-export const Panel = memo(function Panel({ panel, range, variables, width, height, theme, onZoom }: Props) {
+export const Panel = memo(function Panel({ panel, range, variables, marks, width, height, theme, onZoom }: Props) {
   const [data, setData] = useState<Data>({ frames: [], lines: [], state: LoadingState.Loading });
   const seen = useVisible();
   const step = stepOf(range, width);
@@ -51,12 +55,14 @@ export const Panel = memo(function Panel({ panel, range, variables, width, heigh
     () => withConfig(data.frames, panel.fieldConfig, theme),
     [data.frames, panel, theme]
   );
+  const links = useMemo(() => (preview ? [] : linksOfAll(panel, frames, range, variables)), [panel, frames, range, variables]);
   const empty = frames.length === 0 && data.lines.length === 0 && data.state === LoadingState.Done;
   return (
     <div ref={seen.ref} data-panel={panel.id} data-state={data.state} data-error={data.state === LoadingState.Error ? data.error : undefined}>
       <PanelChrome
         title={interpolate(panel.title ?? '', variables, scope)} description={panel.description} width={width} height={height}
         loadingState={data.state} statusMessage={data.error}
+        actions={links.length > 0 ? <Links of={panel.title} links={links} /> : undefined}
       >
         {(w, h) => {
           if (empty) {
@@ -65,7 +71,7 @@ export const Panel = memo(function Panel({ panel, range, variables, width, heigh
           const props = { panel, frames, width: w, height: h, theme };
           switch (panel.type) {
             case 'timeseries':
-              return frames.length > 0 ? <Lines {...props} range={range} onZoom={onZoom} /> : <></>;
+              return frames.length > 0 ? <Lines {...props} range={range} variables={variables} marks={marks ?? []} onZoom={onZoom} /> : <></>;
             case 'stat':
               return <Stat {...props} />;
             case 'bargauge':
@@ -85,6 +91,16 @@ export const Panel = memo(function Panel({ panel, range, variables, width, heigh
     </div>
   );
 });
+
+/** Where a panel's series lead, for those who do not point at them. */
+function Links({ of, links }: { of: string; links: Link[] }) {
+  return (
+    <details className="links">
+      <summary aria-label={`Links of ${of}`}>Links</summary>
+      <ul>{links.map((l) => <li key={l.href}><a href={l.href} onClick={go}>{l.title}</a></li>)}</ul>
+    </details>
+  );
+}
 
 /** Grafana's own variables for a panel. */
 export function scopeOf(range: TimeRange, step: number): Record<string, string> {

@@ -99,7 +99,7 @@ function Metrics({ query, range, theme, run, zoom }: {
       <div ref={ref}>
         {drawn && drawn.length === 0 && !error && <p className="quiet">The query has no series in this time range.</p>}
         {drawn && drawn.length > 0 && width > 0 && (
-          <Lines panel={{ options: { tooltip: { mode: 'multi', sort: 'desc' } } }} frames={drawn} range={range} width={width} height={420} theme={theme} onZoom={zoom} />
+          <Lines variables={[]} marks={[]} panel={{ options: { tooltip: { mode: 'multi', sort: 'desc' } } }} frames={drawn} range={range} width={width} height={420} theme={theme} onZoom={zoom} />
         )}
       </div>
     </>

@@ -1,12 +1,19 @@
 import type { DataFrame, TimeRange } from '@grafana/data';
 import { TimeSeries, TooltipDisplayMode, TooltipPlugin2, type UPlotConfigBuilder } from '@grafana/ui';
-import { useMemo } from 'react';
-import { dateTimeFormat, formattedValueToString, getDisplayProcessor, getFieldSeriesColor, type GrafanaTheme2 } from '@grafana/data';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'react';
+import { dateTimeFormat, formattedValueToString, getDisplayProcessor, getFieldSeriesColor, type GrafanaTheme2, type Labels } from '@grafana/data';
+import { linksOf, type Link } from '../links';
+import type { Mark } from '../marks';
+import { preview } from '../preview';
+import { go } from '../route';
+import type { Variable } from '../variables';
 
 interface Props {
   panel: any;
   frames: DataFrame[];
   range: TimeRange;
+  variables: Variable[];
+  marks: Mark[];
   width: number;
   height: number;
   theme: GrafanaTheme2;
@@ -15,7 +22,7 @@ interface Props {
 
 
 /** Series over time, drawn by Grafana's own component. */
-export function Lines({ panel, frames, range, width, height, theme, onZoom }: Props) {
+export function Lines({ panel, frames, range, variables, marks, width, height, theme, onZoom }: Props) {
   const legend = useMemo(
     () => ({ showLegend: true, displayMode: 'list', placement: 'bottom', calcs: [], ...panel.options?.legend }),
     [panel]
@@ -24,22 +31,74 @@ export function Lines({ panel, frames, range, width, height, theme, onZoom }: Pr
   return (
     <TimeSeries frames={frames} timeRange={range} timeZone="browser" width={width} height={height} legend={legend as any}>
       {(config: UPlotConfigBuilder, aligned: DataFrame) => (
+        <>
+        <Marks config={config} marks={marks} />
         <TooltipPlugin2
           config={config}
           hoverMode={panel.options?.tooltip?.mode === TooltipDisplayMode.Single ? 2 : 1}
           queryZoom={({ from, to }: { from: number; to: number }) => onZoom(from, to)}
-          render={(_u: any, dataIdxs: Array<number | null>, seriesIdx: number | null) => (
-            <Hovered frame={aligned} indices={dataIdxs} hovered={seriesIdx} sort={sort} theme={theme} />
+          render={(_u: any, dataIdxs: Array<number | null>, seriesIdx: number | null, pinned: boolean) => (
+            <Hovered frame={aligned} indices={dataIdxs} hovered={seriesIdx} sort={sort} theme={theme} marks={marks} pinned={pinned}
+              links={(labels) => (preview ? [] : linksOf(panel, labels, range, variables))} />
           )}
           maxWidth={480}
         />
+        </>
       )}
     </TimeSeries>
   );
 }
 
-function Hovered({ frame, indices, hovered, sort, theme }: {
-  frame: DataFrame; indices: Array<number | null>; hovered: number | null; sort?: string; theme: GrafanaTheme2;
+/** Marks times as Grafana does: a dashed line where something began, a pale area for as long as it was so. */
+function Marks({ config, marks }: { config: UPlotConfigBuilder; marks: Mark[] }) {
+  const now = useRef(marks);
+  const plot = useRef<any>(undefined);
+  now.current = marks;
+  useLayoutEffect(() => {
+    config.addHook('init', (u) => { plot.current = u; });
+    config.addHook('drawAxes', (u) => { // before the series: they lie over it
+      const { ctx, bbox } = u;
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+      ctx.clip();
+      // Times at which several things were so are no darker than others.
+      const x = (t: number) => Math.round(u.valToPos(t, 'x', true));
+      let shaded = -Infinity;
+      for (const m of now.current) {
+        const from = Math.max(x(m.from), shaded), to = x(m.to);
+        if (to > from) {
+          ctx.fillStyle = m.color;
+          ctx.globalAlpha = 0.08;
+          ctx.fillRect(from, bbox.top, to - from, bbox.height);
+          shaded = to;
+        }
+      }
+      for (const m of now.current) {
+        const from = x(m.from);
+        ctx.fillStyle = ctx.strokeStyle = m.color;
+        ctx.globalAlpha = 0.75;
+        ctx.setLineDash([4, 4]);
+        ctx.beginPath();
+        ctx.moveTo(from + 0.5, bbox.top);
+        ctx.lineTo(from + 0.5, bbox.top + bbox.height);
+        ctx.stroke();
+        ctx.beginPath();
+        ctx.moveTo(from - 4, bbox.top + bbox.height);
+        ctx.lineTo(from + 5, bbox.top + bbox.height);
+        ctx.lineTo(from + 0.5, bbox.top + bbox.height - 7);
+        ctx.fill();
+      }
+      ctx.restore();
+    });
+  }, [config]);
+  useEffect(() => plot.current?.redraw(false), [marks]);
+  return null;
+}
+
+function Hovered({ frame, indices, hovered, sort, theme, marks, pinned, links }: {
+  frame: DataFrame; indices: Array<number | null>; hovered: number | null; sort?: string; theme: GrafanaTheme2; marks: Mark[]; pinned: boolean;
+  links(labels: Labels | undefined): Link[];
 }) {
   const at = indices.slice(1).find((i) => i !== null && i !== undefined);
   const rows = frame.fields.slice(1).flatMap((field, i) => {
@@ -55,6 +114,8 @@ function Hovered({ frame, indices, hovered, sort, theme }: {
   if (sort === 'desc' || sort === 'asc') {
     rows.sort((a, b) => (sort === 'desc' ? b.value - a.value : a.value - b.value));
   }
+  const time = at === undefined || at === null ? undefined : Number(frame.fields[0].values[at]);
+  const leads = hovered === null ? [] : links(frame.fields[hovered]?.labels);
   return (
     <div className="tooltip">
       <div className="tooltip-time">{at === undefined || at === null ? '' : dateTimeFormat(frame.fields[0].values[at])}</div>
@@ -64,6 +125,12 @@ function Hovered({ frame, indices, hovered, sort, theme }: {
           <span className="tooltip-name">{r.name}</span>
           <span>{r.text}</span>
         </div>
+      ))}
+      {marks.filter((m) => time !== undefined && m.from <= time && time <= m.to).slice(0, 5).map((m) => (
+        <div key={m.title + m.from} className="tooltip-row"><span className="swatch" style={{ background: m.color }} /><span className="tooltip-name">{m.title}</span><span>fires</span></div>
+      ))}
+      {leads.map((l) => (
+        <div key={l.href} className="tooltip-link">{pinned ? <a href={l.href} onClick={go}>{l.title}</a> : `Click for: ${l.title}`}</div>
       ))}
       {rows.length > 20 && <div className="quiet">and {rows.length - 20} more</div>}
     </div>

@@ -1,5 +1,6 @@
 import { formattedValueToString, getDisplayProcessor, VizOrientation, type DataFrame, type Field, type GrafanaTheme2 } from '@grafana/data';
 import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode } from '@grafana/ui';
+import { BarGaugeNamePlacement } from '@grafana/schema';
 import { last } from '../frames';
 
 interface Props {
@@ -66,6 +67,12 @@ export function Stat({ panel, frames, width, height, theme }: Props) {
 export function Bars({ panel, frames, width, height, theme }: Props) {
   const all = values(frames);
   const h = Math.min(60, Math.floor(height / Math.max(1, all.length)) - 6);
+  // All bars begin where the longest name ends.
+  const longest = (texts: string[]) => texts.reduce((a, b) => (b.length > a.length ? b : a), '');
+  const aligned = {
+    title: longest(all.map(({ field }) => nameOf(field))),
+    text: longest(all.map(({ field }) => formattedValueToString((field.display ?? getDisplayProcessor({ field, theme }))(last(field))))),
+  };
   return (
     <div className="bars">
       {all.map(({ field }, i) => {
@@ -75,6 +82,7 @@ export function Bars({ panel, frames, width, height, theme }: Props) {
             key={i} theme={theme} width={width} height={h} field={field.config} display={process}
             value={{ ...process(last(field)), title: nameOf(field) }}
             orientation={VizOrientation.Horizontal} displayMode={panel.options?.displayMode ?? 'basic'} showUnfilled
+            alignmentFactors={aligned} namePlacement={aligned.title.length * 8 > width * 0.25 ? BarGaugeNamePlacement.Top : BarGaugeNamePlacement.Auto}
             text={{ titleSize: 14, valueSize: 16 }}
           />
         );
