@@ -74,15 +74,12 @@ func (m *Obsandbox) Sandbox(ctx context.Context,
 	// +optional
 	pagerduty *dagger.Secret,
 ) (*dagger.Service, error) {
-	r, err := m.newRun(ctx, options{
-		only: only, without: without, production: topology == "production", memory: memory, seed: seed,
-		slack: slack, pagerduty: pagerduty,
-	})
-	if err != nil {
-		return nil, err
-	}
 	if topology != "production" && topology != "single" {
 		return nil, fmt.Errorf("--topology %s: there are single and production", topology)
+	}
+	r, err := m.newRun(ctx, options{only, without, topology == "production", memory, seed, slack, pagerduty})
+	if err != nil {
+		return nil, err
 	}
 	if embedded {
 		return r.embedded(ctx)
@@ -98,7 +95,7 @@ func (m *Obsandbox) Component(ctx context.Context,
 	// The component, as in stack.yaml.
 	name string,
 ) (*dagger.Container, error) {
-	r, err := m.newRun(ctx, options{only: []string{name}, memory: "512m", seed: 1})
+	r, err := m.newRun(ctx, options{only: []string{name}})
 	if err != nil {
 		return nil, err
 	}
@@ -114,31 +111,34 @@ func (m *Obsandbox) Logs(ctx context.Context,
 	// +default=20
 	seconds int,
 ) (string, error) {
-	r, err := m.newRun(ctx, options{memory: "512m", seed: 1})
+	r, err := m.newRun(ctx, options{only: []string{name}})
 	if err != nil {
 		return "", err
 	}
-	c, err := r.stack.component(name)
-	if err != nil {
-		return "", err
-	}
-	r.selected = r.stack.neededBy(c)
-	if err := r.up(ctx); err != nil {
-		return "", err
-	}
-	ctr := r.container(c, c.Name)
-	entrypoint, err := ctr.Entrypoint(ctx)
-	if err != nil {
-		return "", err
-	}
-	args := recipes[name].args
-	if len(args) == 0 {
-		if args, err = ctr.DefaultArgs(ctx); err != nil {
+	c := r.selected[0]
+	if r.only = r.stack.neededBy(c); len(r.only) > 0 {
+		if r.selected, err = r.stack.selection(r.only, nil); err != nil {
+			return "", err
+		}
+		if err := r.up(ctx); err != nil {
 			return "", err
 		}
 	}
-	command := append([]string{"timeout", fmt.Sprint(seconds)}, append(entrypoint, args...)...)
-	return ctr.WithEnvVariable("SANDBOX_RUN", r.id).WithExec(command, anyExit).CombinedOutput(ctx)
+	ctr, command := r.container(c, name), r.command(c)
+	listen := []string{"timeout", fmt.Sprint(seconds)}
+	if command.UseEntrypoint {
+		entrypoint, err := ctr.Entrypoint(ctx)
+		if err != nil {
+			return "", err
+		}
+		listen = append(listen, entrypoint...)
+	}
+	if command.Args == nil {
+		if command.Args, err = ctr.DefaultArgs(ctx); err != nil {
+			return "", err
+		}
+	}
+	return ctr.WithEnvVariable("SANDBOX_RUN", r.id).WithExec(append(listen, command.Args...), anyExit).CombinedOutput(ctx)
 }
 
 // Lists the components and the images that run.
@@ -147,16 +147,15 @@ func (m *Obsandbox) Versions(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	all := append(s.Components, component{Name: rendererName, Image: rendererImage}, component{Name: "golang", Image: golangImage})
 	var b strings.Builder
-	for _, c := range s.Components {
-		if c.Image == "" {
-			fmt.Fprintf(&b, "%-15s %s\n", c.Name, "built from this repository")
-			continue
+	for _, c := range all {
+		image := "built from this repository"
+		if c.Image != "" {
+			image = m.imageOf(c.Name, c.Image)
 		}
-		fmt.Fprintf(&b, "%-15s %s\n", c.Name, m.imageOf(c.Name, c.Image))
+		fmt.Fprintf(&b, "%-15s %s\n", c.Name, image)
 	}
-	fmt.Fprintf(&b, "%-15s %s\n", "renderer", m.imageOf("renderer", rendererImage))
-	fmt.Fprintf(&b, "%-15s %s\n", "golang", m.imageOf("golang", s.golang))
 	return b.String(), nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -69,7 +70,7 @@ func TestSandbox(t *testing.T) {
 		},
 		"alertmanager": {"/etc/alertmanager/secrets/slack_api_url", "/etc/alertmanager/secrets/pagerduty_routing_key", "alias:events.pagerduty.com"},
 		"grafana":      {"/etc/grafana/provisioning", "/var/lib/grafana/dashboards", "GF_RENDERING_SERVER_URL"},
-		"platform":     {"--seed=7", "--kafka=kafka:9092", "--hosts=9249,7071,9187,9121", "docker.io/library/golang:1.26-alpine"},
+		"platform":     {"--seed=7", "--kafka=kafka:9092", "--hosts=7071,9121,9187,9249", "docker.io/library/golang:1.26-alpine"},
 		"jaeger":       {"--config=/etc/jaeger/config.yaml", "withExposedPort(port:4317)"},
 	} {
 		for _, w := range want {
@@ -222,6 +223,14 @@ func TestTest(t *testing.T) {
 	assert.EqualError(t, err, "what combinedOutput says")
 	_, err = module(t, exit(map[string]int{"reports": 1})).Reports(t.Context(), false, true)
 	assert.NoError(t, err, "the reports are there all the same")
+}
+
+func TestGoVersion(t *testing.T) {
+	mod, err := os.ReadFile("../go.mod")
+	require.NoError(t, err)
+	_, version, ok := strings.Cut(golangImage, ":")
+	require.True(t, ok)
+	assert.Contains(t, string(mod), "\ngo "+strings.TrimSuffix(version, "-alpine")+".")
 }
 
 func TestVersions(t *testing.T) {

@@ -2,8 +2,16 @@ package main
 
 import "fmt"
 
-// rendererImage draws Grafana's panels as pictures; Grafana's own image cannot.
-const rendererImage = "docker.io/grafana/grafana-image-renderer:v5.12.6"
+// The renderer draws Grafana's panels as pictures; Grafana's own image cannot.
+const (
+	rendererImage = "docker.io/grafana/grafana-image-renderer:v5.12.6"
+	rendererName  = "renderer"
+	rendererPort  = 8081
+	rendererToken = "sandbox"
+)
+
+// golangImage has the Go version of go.mod; a test holds it there.
+const golangImage = "docker.io/library/golang:1.26-alpine"
 
 // hostListener is where Kafka listens for clients on this machine: a broker tells its clients where to find it, and
 // "kafka:9092" is a name that only containers know.
@@ -15,15 +23,15 @@ type recipe struct {
 	// dirs leads directories of stack/ to directories of the image.
 	dirs map[string]string
 	args []string
-	env  func(o options, node string) map[string]string
+	env  func(o options, node string, index int) map[string]string
 	// needs are needed in containers only.
 	needs []string
 	// production are the nodes of the production topology.
 	production []string
-	// front leads a usual port to another one of the container.
-	front map[int]int
 	// checks are the program's own checks of its configuration, by name; they run in the image that will run.
 	checks map[string][]string
+	// checkRunning says that the checks want the component to run.
+	checkRunning bool
 }
 
 var recipes = map[string]recipe{
@@ -31,16 +39,19 @@ var recipes = map[string]recipe{
 		dirs:       map[string]string{"kafka": "/etc/kafka"},
 		env:        kafkaEnv,
 		production: []string{"kafka-0.kafka", "kafka-1.kafka", "kafka-2.kafka"},
-		front:      map[int]int{9092: hostListener},
 	},
 	"elasticsearch": {
 		dirs:       map[string]string{"elasticsearch": "/usr/share/elasticsearch/config"},
 		env:        elasticsearchEnv,
 		production: []string{"es-node-1", "es-node-2", "es-node-3"},
+		checks: map[string][]string{"elasticsearch takes its policy and template, and simulates an index": {
+			"curl", "-sS", "--fail-with-body", "-X", "POST", "http://elasticsearch:9200/_index_template/_simulate_index/logs-collection-2026.01.01",
+		}},
+		checkRunning: true,
 	},
 	"logstash": {
 		dirs: map[string]string{"logstash": "/usr/share/logstash/config", "logstash/pipeline": "/usr/share/logstash/pipeline"},
-		env: func(o options, _ string) map[string]string {
+		env: func(o options, _ string, _ int) map[string]string {
 			return map[string]string{"LS_JAVA_OPTS": heap(o), "HOSTNAME": "logstash"}
 		},
 		checks: map[string][]string{"logstash --config.test_and_exit": {"logstash", "--config.test_and_exit"}},
@@ -74,12 +85,12 @@ var recipes = map[string]recipe{
 	},
 	"grafana": {
 		dirs: map[string]string{"grafana/provisioning": "/etc/grafana/provisioning", "grafana/dashboards": "/var/lib/grafana/dashboards"},
-		env: func(options, string) map[string]string {
+		env: func(options, string, int) map[string]string {
 			return map[string]string{
 				"GF_AUTH_ANONYMOUS_ENABLED": "true", "GF_AUTH_ANONYMOUS_ORG_ROLE": "Admin", "GF_ANALYTICS_REPORTING_ENABLED": "false",
 				"GF_ANALYTICS_CHECK_FOR_UPDATES": "false", "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
-				"GF_RENDERING_SERVER_URL": "http://renderer:8081/render", "GF_RENDERING_CALLBACK_URL": "http://grafana:3000/",
-				"GF_RENDERING_RENDERER_TOKEN": "sandbox",
+				"GF_RENDERING_SERVER_URL": fmt.Sprintf("http://%s:%d/render", rendererName, rendererPort), "GF_RENDERING_CALLBACK_URL": "http://grafana:3000/",
+				"GF_RENDERING_RENDERER_TOKEN": rendererToken,
 			}
 		},
 	},
@@ -88,20 +99,25 @@ var recipes = map[string]recipe{
 // heap is what Java's programs are given: as much at the start as ever.
 func heap(o options) string { return fmt.Sprintf("-Xms%s -Xmx%s", o.memory, o.memory) }
 
-func kafkaEnv(o options, node string) map[string]string {
-	id, replicas, voters, host := 0, 1, "0@kafka:9093", "localhost:9092"
+// hostPort is where clients on this machine find a broker.
+func hostPort(broker int) int {
+	if broker == 0 {
+		return 9092
+	}
+	return 19091 + broker
+}
+
+func kafkaEnv(o options, node string, id int) map[string]string {
+	replicas, voters := 1, "0@kafka:9093"
 	if o.production {
 		replicas, voters = 3, "0@kafka-0.kafka:9093,1@kafka-1.kafka:9093,2@kafka-2.kafka:9093"
-		if _, err := fmt.Sscanf(node, "kafka-%d", &id); err == nil && id > 0 {
-			host = fmt.Sprintf("localhost:%d", 19091+id)
-		}
 	}
 	return map[string]string{
 		"CLUSTER_ID":                                     "c2FuZGJveC1zYW5kYm94LQ",
 		"KAFKA_NODE_ID":                                  fmt.Sprint(id),
 		"KAFKA_PROCESS_ROLES":                            "broker,controller",
 		"KAFKA_LISTENERS":                                fmt.Sprintf("PLAINTEXT://:9092,HOST://:%d,CONTROLLER://:9093", hostListener),
-		"KAFKA_ADVERTISED_LISTENERS":                     fmt.Sprintf("PLAINTEXT://%s:9092,HOST://%s", node, host),
+		"KAFKA_ADVERTISED_LISTENERS":                     fmt.Sprintf("PLAINTEXT://%s:9092,HOST://localhost:%d", node, hostPort(id)),
 		"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP":           "PLAINTEXT:PLAINTEXT,HOST:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"KAFKA_CONTROLLER_LISTENER_NAMES":                "CONTROLLER",
 		"KAFKA_CONTROLLER_QUORUM_VOTERS":                 voters,
@@ -115,7 +131,7 @@ func kafkaEnv(o options, node string) map[string]string {
 	}
 }
 
-func elasticsearchEnv(o options, node string) map[string]string {
+func elasticsearchEnv(o options, node string, _ int) map[string]string {
 	env := map[string]string{
 		"HOSTNAME": node, "ES_JAVA_OPTS": heap(o), "xpack.security.enabled": "false",
 		// Memory-mapped files need vm.max_map_count of the machine that runs the engine.

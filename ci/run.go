@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,15 +42,20 @@ func (m *Obsandbox) newRun(ctx context.Context, o options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	selected, err := s.selection(o.only, o.without)
-	if err != nil {
-		return nil, err
-	}
-	return &run{options: o, m: m, stack: s, selected: selected, id: time.Now().UTC().Format(time.RFC3339Nano)}, nil
+	o.memory, o.seed = cmp.Or(o.memory, "512m"), cmp.Or(o.seed, 1)
+	r := &run{options: o, m: m, stack: s, id: time.Now().UTC().Format(time.RFC3339Nano)}
+	r.selected, err = s.selection(o.only, o.without)
+	return r, err
 }
 
-func (r *run) runs(name string) bool {
-	return slices.ContainsFunc(r.selected, func(c component) bool { return c.Name == name })
+// platform is this run's, nil where it does not run.
+func (r *run) platform() *dagger.Service {
+	for _, c := range r.selected {
+		if c.Name == "platform" {
+			return r.service(c, c.Name)
+		}
+	}
+	return nil
 }
 
 // up starts the components, each as soon as what it needs is ready.
@@ -87,33 +94,29 @@ func (r *run) start(ctx context.Context, c component) error {
 	for _, node := range nodes {
 		services = append(services, r.service(c, node))
 	}
-	if len(nodes) > 1 { // under the component's own name, one of them
-		services = append(services, r.tool("tests", "tools").WithExposedPort(c.Ports[0].Number).
-			AsService(dagger.ContainerAsServiceOpts{Args: []string{"sandbox", "front", fmt.Sprintf("--forward=%d=%s:%[1]d", c.Ports[0].Number, nodes[0])}}).
+	if len(nodes) > 1 { // under the component's own name, the first of them
+		port := c.Ports[0].Number
+		services = append(services, r.tool("tests", "tools").WithExposedPort(port).
+			AsService(dagger.ContainerAsServiceOpts{Args: []string{"sandbox", "front", fmt.Sprintf("--forward=%d=%s:%[1]d", port, nodes[0])}}).
 			WithHostname(c.Name))
 	}
 	if c.Name == "grafana" && !slices.Contains(r.without, rendererName) {
 		services = append(services, dag.Container().From(r.m.imageOf(rendererName, rendererImage)).
-			WithEnvVariable("AUTH_TOKEN", "sandbox").WithExposedPort(8081).
+			WithEnvVariable("AUTH_TOKEN", rendererToken).WithExposedPort(rendererPort).
 			AsService(dagger.ContainerAsServiceOpts{UseEntrypoint: true}).WithHostname(rendererName))
 	}
-	if err := startAll(ctx, services); err != nil {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, s := range services { // at once: the nodes of a cluster wait for each other
+		g.Go(func() error {
+			_, err := s.Start(gctx)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return err
 	}
 	_, err := r.judge("tests", "tools").WithExec([]string{"sandbox", "await", "--stack=" + addressesFile, c.Name}).Sync(ctx)
 	return err
-}
-
-// startAll starts services at once: the nodes of a cluster wait for each other.
-func startAll(ctx context.Context, services []*dagger.Service) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, s := range services {
-		g.Go(func() error {
-			_, err := s.Start(ctx)
-			return err
-		})
-	}
-	return g.Wait()
 }
 
 func (r *run) nodes(c component) []string {
@@ -124,40 +127,42 @@ func (r *run) nodes(c component) []string {
 }
 
 func (r *run) service(c component, node string) *dagger.Service {
-	opts := dagger.ContainerAsServiceOpts{Args: recipes[c.Name].args, UseEntrypoint: true}
-	if c.Name == "prometheus" && r.runs("platform") {
-		opts = dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", fmt.Sprintf("/usr/local/bin/sandbox cluster --hosts=%s --proxy=platform:%d & exec prometheus %s",
-			podPort, r.stack.port("platform", "proxy"), strings.Join(opts.Args, " "))}}
-	}
-	if c.Image == "" {
-		opts = dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", r.platformCommand(c)}}
-	}
-	return r.container(c, node).AsService(opts).WithHostname(node)
+	return r.container(c, node).AsService(r.command(c)).WithHostname(node)
 }
 
-// platformCommand runs the platform, which listens on loopback only, behind the cluster's network and a door to its API.
-func (r *run) platformCommand(c component) string {
-	_, ports := r.stack.fixedHosts()
-	api, proxy, kubernetes := c.port("api"), c.port("proxy"), c.port("kubernetes")
-	return fmt.Sprintf("sandbox front --own --forward=%d=127.0.0.1:%[1]d & ", api) +
-		fmt.Sprintf("sandbox cluster --own --proxy=127.0.0.1:%d --kubernetes=127.0.0.1:%d --listen-proxy=%[1]d --listen-kubernetes=%[2]d", proxy, kubernetes) +
-		fmt.Sprintf(" --hosts=%s --tls=%s --cert=/certificates/cert.pem --key=/certificates/key.pem --name=%s=127.0.0.1:%d & ",
-			strings.Join(ports, ","), securePort, pagerDuty, api) +
-		fmt.Sprintf("exec sandbox serve %s --stack-dir=stack --api=127.0.0.1:%d --proxy=127.0.0.1:%d --kubernetes=127.0.0.1:%d", c.Name, api, proxy, kubernetes) +
-		fmt.Sprintf(" --kafka=kafka:9092 --otlp=http://jaeger:4318 --seed=%d", r.seed)
+// command is what a component runs: its image's own command with the recipe's flags, unless the cluster's network has to
+// run beside it.
+func (r *run) command(c component) dagger.ContainerAsServiceOpts {
+	args, port := recipes[c.Name].args, c.tcp()
+	shell := func(format string, a ...any) dagger.ContainerAsServiceOpts {
+		return dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", fmt.Sprintf(format, a...)}}
+	}
+	switch {
+	case c.Image == "": // the platform listens on loopback only
+		return shell("sandbox front --own --forward=%d=127.0.0.1:%[1]d & "+
+			"sandbox cluster --own --proxy=127.0.0.1:%[2]d --kubernetes=127.0.0.1:%[3]d --listen-proxy=%[2]d --listen-kubernetes=%[3]d "+
+			"--hosts=%[4]s --tls=%[5]s --cert=/certificates/cert.pem --key=/certificates/key.pem --name=%[6]s=127.0.0.1:%[1]d & "+
+			"exec sandbox serve %[7]s --stack-dir=stack --api=127.0.0.1:%[1]d --proxy=127.0.0.1:%[2]d --kubernetes=127.0.0.1:%[3]d "+
+			"--kafka=kafka:9092 --otlp=http://jaeger:4318 --seed=%[8]d",
+			port["api"], port["proxy"], port["kubernetes"], strings.Join(slices.Compact(slices.Sorted(slices.Values(r.stack.ports))), ","),
+			securePort, pagerDuty, c.Name, r.seed)
+	case c.Name == "prometheus" && r.platform() != nil:
+		platform, _ := r.stack.component("platform") // it runs
+		return shell("%s cluster --hosts=%s --proxy=platform:%d & exec prometheus %s", binary, podPort, platform.tcp()["proxy"], strings.Join(args, " "))
+	}
+	return dagger.ContainerAsServiceOpts{Args: args, UseEntrypoint: true}
 }
 
 // judge is the command beside the running stack, with its addresses.json.
 func (r *run) judge(exclude ...string) *dagger.Container {
 	components := map[string]map[string]string{}
 	for _, c := range r.selected {
-		ports := map[string]string{}
+		components[c.Name] = map[string]string{}
 		for _, p := range c.Ports {
-			ports[p.Name] = fmt.Sprintf("%s:%d", c.Name, p.Number)
+			components[c.Name][p.Name] = fmt.Sprintf("%s:%d", c.Name, p.Number)
 		}
-		components[c.Name] = ports
 	}
-	addresses, err := json.MarshalIndent(map[string]any{"mode": "containers", "stack_dir": "/src/stack", "components": components}, "", "  ")
+	addresses, err := json.Marshal(map[string]any{"mode": "containers", "stack_dir": "/src/stack", "components": components})
 	if err != nil {
 		panic(err) // strings only
 	}
@@ -167,22 +172,19 @@ func (r *run) judge(exclude ...string) *dagger.Container {
 // front is one service with every component's usual port.
 func (r *run) front(ctx context.Context) (*dagger.Service, error) {
 	ctr, args := r.tool("tests", "tools"), []string{"sandbox", "front"}
+	lead := func(port int, host string, to int) {
+		ctr, args = ctr.WithExposedPort(port), append(args, fmt.Sprintf("--forward=%d=%s:%d", port, host, to))
+	}
 	for _, c := range r.selected {
 		nodes := r.nodes(c)
-		for _, p := range c.Ports {
-			if p.UDP {
+		for _, number := range slices.Sorted(maps.Values(c.tcp())) {
+			if c.Name != "kafka" {
+				lead(number, c.Name, number)
 				continue
 			}
-			to := fmt.Sprintf("%s:%d", c.Name, p.Number)
-			if inner := recipes[c.Name].front[p.Number]; inner != 0 {
-				to = fmt.Sprintf("%s:%d", nodes[0], inner)
-				for i, node := range nodes[1:] { // where the other brokers say they are
-					ctr = ctr.WithExposedPort(19092 + i)
-					args = append(args, fmt.Sprintf("--forward=%d=%s:%d", 19092+i, node, inner))
-				}
+			for i, node := range nodes {
+				lead(hostPort(i), node, hostListener)
 			}
-			ctr = ctr.WithExposedPort(p.Number)
-			args = append(args, fmt.Sprintf("--forward=%d=%s", p.Number, to))
 		}
 	}
 	// Started here: a service that the caller starts would not know this module's host names.
@@ -191,23 +193,16 @@ func (r *run) front(ctx context.Context) (*dagger.Service, error) {
 
 // embedded is the stack without images: one container runs the command as a laptop would.
 func (r *run) embedded(ctx context.Context) (*dagger.Service, error) {
-	ctr := r.tool("tests")
-	forwards, up := "sandbox front --own", fmt.Sprintf("sandbox up --seed=%d", r.seed)
+	ctr, forwards, up := r.tool("tests"), "sandbox front --own", fmt.Sprintf("sandbox up --seed=%d", r.seed)
 	for _, c := range r.selected {
-		up += " --only=" + c.Name
-		for _, p := range c.Ports {
-			if !p.UDP {
-				ctr = ctr.WithExposedPort(p.Number)
-				forwards += fmt.Sprintf(" --forward=%d=127.0.0.1:%[1]d", p.Number)
-			}
+		ctr, up = exposed(ctr, c), up+" --only="+c.Name
+		for _, number := range slices.Sorted(maps.Values(c.tcp())) {
+			forwards += fmt.Sprintf(" --forward=%d=127.0.0.1:%[1]d", number)
 		}
 	}
 	s, err := ctr.AsService(dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", forwards + " & exec " + up}}).
 		WithHostname("sandbox").Start(ctx)
-	if err != nil {
-		return nil, plain(err)
-	}
-	return s, nil
+	return s, plain(err)
 }
 
 // plain is an error as its program told it: what it wrote, without how it was run.

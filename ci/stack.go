@@ -5,22 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
-// stackFile is what this module needs of stack/stack.yaml and of the files beside it.
+// stackFile is what this module needs of stack/stack.yaml and of prometheus.yml.
 type stackFile struct {
 	Components []component `yaml:"components"`
-
-	// golang is the image that this repository's go.mod asks for.
-	golang string
-	// targets are the "host:port" that Prometheus scrapes under fixed names.
-	targets []string
+	// hosts and ports are those that Prometheus scrapes under fixed names and that are no components.
+	hosts, ports []string
 }
 
 type component struct {
@@ -34,35 +29,19 @@ type component struct {
 	Needs []string `yaml:"needs"`
 }
 
-func (c component) port(name string) int {
+// tcp are the ports that can be led out of the engine: one UDP port would fail a whole tunnel.
+func (c component) tcp() map[string]int {
+	ports := map[string]int{}
 	for _, p := range c.Ports {
-		if p.Name == name {
-			return p.Number
+		if !p.UDP {
+			ports[p.Name] = p.Number
 		}
 	}
-	return 0
+	return ports
 }
-
-var goDirective = regexp.MustCompile(`(?m)^go (\d+\.\d+)`)
 
 func (m *Obsandbox) readStack(ctx context.Context) (*stackFile, error) {
 	var s stackFile
-	if err := m.readYAML(ctx, "stack/stack.yaml", &s); err != nil {
-		return nil, err
-	}
-	for i, c := range s.Components {
-		s.Components[i].Needs = append(c.Needs, recipes[c.Name].needs...)
-	}
-	mod, err := m.Source.File("go.mod").Contents(ctx)
-	if err != nil {
-		return nil, err
-	}
-	version := goDirective.FindStringSubmatch(mod)
-	if version == nil {
-		return nil, errors.New("go.mod says nothing of its Go version")
-	}
-	s.golang = "docker.io/library/golang:" + version[1] + "-alpine"
-
 	var prometheus struct {
 		Jobs []struct {
 			Static []struct {
@@ -70,26 +49,30 @@ func (m *Obsandbox) readStack(ctx context.Context) (*stackFile, error) {
 			} `yaml:"static_configs"`
 		} `yaml:"scrape_configs"`
 	}
-	if err := m.readYAML(ctx, "stack/prometheus/prometheus.yml", &prometheus); err != nil {
-		return nil, err
+	for name, into := range map[string]any{"stack/stack.yaml": &s, "stack/prometheus/prometheus.yml": &prometheus} {
+		text, err := m.Source.File(name).Contents(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := yaml.Unmarshal([]byte(text), into); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	for i, c := range s.Components {
+		s.Components[i].Needs = append(c.Needs, recipes[c.Name].needs...)
 	}
 	for _, job := range prometheus.Jobs {
 		for _, static := range job.Static {
-			s.targets = append(s.targets, static.Targets...)
+			for _, target := range static.Targets {
+				host, port, err := net.SplitHostPort(target)
+				if _, known := s.component(host); err != nil || known == nil {
+					continue
+				}
+				s.hosts, s.ports = append(s.hosts, host), append(s.ports, port)
+			}
 		}
 	}
 	return &s, nil
-}
-
-func (m *Obsandbox) readYAML(ctx context.Context, name string, into any) error {
-	text, err := m.Source.File(name).Contents(ctx)
-	if err != nil {
-		return err
-	}
-	if err := yaml.Unmarshal([]byte(text), into); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
 }
 
 func (s *stackFile) component(name string) (component, error) {
@@ -103,15 +86,6 @@ func (s *stackFile) component(name string) (component, error) {
 	return component{}, fmt.Errorf("no component %q in stack/stack.yaml (there are: %s)", name, strings.Join(names, ", "))
 }
 
-// port is a component's port, 0 where there is none.
-func (s *stackFile) port(name, port string) int {
-	c, err := s.component(name)
-	if err != nil {
-		return 0
-	}
-	return c.port(port)
-}
-
 // selection is what --only and --without leave.
 func (s *stackFile) selection(only, without []string) ([]component, error) {
 	for _, name := range slices.Concat(only, without) {
@@ -119,49 +93,22 @@ func (s *stackFile) selection(only, without []string) ([]component, error) {
 			return nil, err
 		}
 	}
-	var kept []component
-	for _, c := range s.Components {
-		if (len(only) == 0 || slices.Contains(only, c.Name)) && !slices.Contains(without, c.Name) {
-			kept = append(kept, c)
-		}
-	}
+	kept := slices.DeleteFunc(slices.Clone(s.Components), func(c component) bool {
+		return len(only) > 0 && !slices.Contains(only, c.Name) || slices.Contains(without, c.Name)
+	})
 	if len(kept) == 0 {
 		return nil, errors.New("--only and --without leave no component to run")
 	}
 	return kept, nil
 }
 
-// neededBy is all that a component needs, without itself.
-func (s *stackFile) neededBy(c component) []component {
-	var all []component
+// neededBy are the names of all that a component needs, some of them twice.
+func (s *stackFile) neededBy(c component) []string {
+	all := slices.Clone(c.Needs)
 	for _, name := range c.Needs {
-		n, err := s.component(name)
-		if err != nil || slices.ContainsFunc(all, func(o component) bool { return o.Name == name }) {
-			continue
-		}
-		for _, deeper := range append(s.neededBy(n), n) {
-			if !slices.ContainsFunc(all, func(o component) bool { return o.Name == deeper.Name }) {
-				all = append(all, deeper)
-			}
+		if n, err := s.component(name); err == nil {
+			all = append(all, s.neededBy(n)...)
 		}
 	}
 	return all
-}
-
-// fixedHosts are the host names that Prometheus scrapes and that are no components, and their ports.
-func (s *stackFile) fixedHosts() (names []string, ports []string) {
-	for _, target := range s.targets {
-		host, port, err := net.SplitHostPort(target)
-		if err != nil {
-			continue
-		}
-		if _, err := s.component(host); err == nil {
-			continue
-		}
-		if _, err := strconv.Atoi(port); err == nil && !slices.Contains(ports, port) {
-			ports = append(ports, port)
-		}
-		names = append(names, host)
-	}
-	return names, ports
 }
