@@ -5,7 +5,6 @@ package pipelines
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"obsandbox/sandbox/internal/logstash"
 	"obsandbox/sandbox/internal/logstash/event"
+	"obsandbox/sandbox/internal/paths"
 	"obsandbox/sandbox/internal/report"
 )
 
@@ -116,20 +116,7 @@ func Run(opts Options) (*Outcome, error) {
 	return out, nil
 }
 
-func (o Options) rel(path string) string {
-	root := o.Root
-	if root == "" {
-		root, _ = os.Getwd()
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	if rel, err := filepath.Rel(root, abs); err == nil && filepath.IsLocal(rel) {
-		return filepath.ToSlash(rel)
-	}
-	return path
-}
+func (o Options) rel(path string) string { return paths.Relative(o.Root, path) }
 
 // failed is the result for a file that cannot be used; an error that names its place keeps it.
 func (o Options) failed(path, name string, err error) report.Result {
@@ -263,31 +250,7 @@ func (c Coverage) result(least float64) report.Result {
 }
 
 // find lists the case files below the given paths, in order. Sidecars, expected files and hidden files are none.
-func find(paths []string) ([]string, error) {
-	var out []string
-	for _, p := range paths {
-		matches, err := filepath.Glob(p)
-		if err != nil {
-			return nil, fmt.Errorf("case files %q: %w", p, err)
-		}
-		if len(matches) == 0 {
-			return nil, fmt.Errorf("no case files at %s", p)
-		}
-		for _, m := range matches {
-			err := filepath.WalkDir(m, func(path string, d os.DirEntry, err error) error {
-				if err == nil && !d.IsDir() && isCaseFile(path) {
-					out = append(out, path)
-				}
-				return err
-			})
-			if err != nil {
-				return nil, fmt.Errorf("find case files: %w", err)
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
+func find(args []string) ([]string, error) { return paths.Find("case files", args, isCaseFile) }
 
 func isCaseFile(path string) bool {
 	base := filepath.Base(path)

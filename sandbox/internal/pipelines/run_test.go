@@ -217,7 +217,7 @@ func TestCannotRun(t *testing.T) {
 	require.ErrorContains(t, err, "unknown filter plugin")
 	dir = tree(t, settings(small))
 	_, err = Run(Options{Settings: filepath.Join(dir, "s"), Tests: []string{filepath.Join(dir, "none")}})
-	require.ErrorContains(t, err, "no case files")
+	require.ErrorContains(t, err, "find case files")
 	_, err = Run(Options{Settings: filepath.Join(dir, "s"), Tests: []string{filepath.Join(dir, "s", "pipeline")}})
 	require.ErrorContains(t, err, "no case files")
 }

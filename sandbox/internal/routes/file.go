@@ -5,16 +5,13 @@ package routes
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"gopkg.in/yaml.v3"
 
+	"obsandbox/sandbox/internal/paths"
 	"obsandbox/sandbox/internal/stack"
 )
 
@@ -108,47 +105,12 @@ func value(node *yaml.Node, key string) *yaml.Node {
 
 // TestFiles are the test files that files, patterns and directories lead to.
 func TestFiles(args []string) ([]string, error) {
-	var files []string
-	for _, arg := range args {
-		matches, err := filepath.Glob(arg)
-		if err == nil && len(matches) == 0 {
-			err = errors.New("no such file or directory, and as a pattern it matches nothing")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("find route tests: %s: %w", arg, err)
-		}
-		for _, m := range matches {
-			err := filepath.WalkDir(m, func(path string, d fs.DirEntry, err error) error {
-				ext := strings.ToLower(filepath.Ext(path))
-				if err == nil && !d.IsDir() && (path == m || ext == ".yml" || ext == ".yaml") {
-					files = append(files, path)
-				}
-				return err
-			})
-			if err != nil {
-				return nil, fmt.Errorf("find route tests: %w", err)
-			}
-		}
+	files, err := paths.Find("route tests", args, paths.IsYAML)
+	if err != nil {
+		return nil, err
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no route tests in %s", strings.Join(args, ", "))
 	}
-	slices.Sort(files)
-	return slices.Compact(files), nil
-}
-
-// relative is a path as results name it.
-func relative(root, path string) string {
-	if root == "" {
-		root, _ = os.Getwd()
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	rel, err := filepath.Rel(root, abs)
-	if err != nil || strings.HasPrefix(rel, "..") {
-		return path
-	}
-	return filepath.ToSlash(rel)
+	return files, nil
 }

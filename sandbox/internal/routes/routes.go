@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 	"gopkg.in/yaml.v3"
 
+	"obsandbox/sandbox/internal/paths"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/stack"
 )
@@ -64,14 +65,14 @@ func Run(ctx context.Context, opts Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	paths, err := TestFiles(opts.Tests)
+	files, err := TestFiles(opts.Tests)
 	if err != nil {
 		return nil, err
 	}
 	out := &Outcome{}
 	cov := newCoverage(router, opts.Config)
-	for _, path := range paths {
-		rel := relative(opts.Root, path)
+	for _, path := range files {
+		rel := paths.Relative(opts.Root, path)
 		f, err := ReadFile(path)
 		if err != nil {
 			line := 0
@@ -272,7 +273,7 @@ func (o Options) coverageResults(cov Coverage) []report.Result {
 		return out
 	}
 	out[0].Status = report.Fail
-	file := relative(o.Root, o.Config)
+	file := paths.Relative(o.Root, o.Config)
 	for _, it := range cov.Items {
 		if it.Covered == "" {
 			out = append(out, report.Result{

@@ -4,10 +4,8 @@ package rules
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -16,6 +14,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"obsandbox/sandbox/internal/paths"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/rules/unittest"
 )
@@ -237,21 +236,7 @@ func (o Options) results(j *judged) []report.Result {
 }
 
 // rel is a path as results name it.
-func (o Options) rel(path string) string {
-	root := o.Root
-	if root == "" {
-		root, _ = os.Getwd()
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	rel, err := filepath.Rel(root, abs)
-	if err != nil || strings.HasPrefix(rel, "..") {
-		return path
-	}
-	return filepath.ToSlash(rel)
-}
+func (o Options) rel(path string) string { return paths.Relative(o.Root, path) }
 
 var lineInError = regexp.MustCompile(`line (\d+)`)
 
@@ -274,42 +259,7 @@ func TestFiles(args []string) ([]string, error) {
 }
 
 func findFiles(args []string, key string) ([]string, error) {
-	var files []string
-	for _, arg := range args {
-		matches, err := filepath.Glob(arg)
-		if err == nil && len(matches) == 0 {
-			err = errors.New("no such file or directory, and as a pattern it matches nothing")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("find rule files and tests: %s: %w", arg, err)
-		}
-		for _, m := range matches {
-			info, err := os.Stat(m)
-			if err != nil {
-				return nil, fmt.Errorf("find rule files and tests: %w", err)
-			}
-			if !info.IsDir() {
-				files = append(files, m)
-				continue
-			}
-			err = filepath.WalkDir(m, func(path string, d os.DirEntry, err error) error {
-				if err == nil && !d.IsDir() && isYAML(path) && hasKey(path, key) {
-					files = append(files, path)
-				}
-				return err
-			})
-			if err != nil {
-				return nil, fmt.Errorf("find rule files and tests: %w", err)
-			}
-		}
-	}
-	slices.Sort(files)
-	return slices.Compact(files), nil
-}
-
-func isYAML(path string) bool {
-	ext := strings.ToLower(filepath.Ext(path))
-	return ext == ".yml" || ext == ".yaml"
+	return paths.Find("rule files and tests", args, func(path string) bool { return paths.IsYAML(path) && hasKey(path, key) })
 }
 
 // hasKey says whether a file's first document is a mapping with a key whose value is a list.

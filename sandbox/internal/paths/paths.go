@@ -1,0 +1,69 @@
+// Package paths finds the files that people name on the command line, and names files in results as people write them.
+package paths
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Find lists the files that arguments lead to, each once, in order: a file as it is named, the files that a pattern
+// matches, and in directories, at any depth, those that wanted says yes to. An argument that leads to nothing at all is
+// an error, with what was looked for.
+func Find(what string, args []string, wanted func(path string) bool) ([]string, error) {
+	var files []string
+	for _, arg := range args {
+		matches, err := filepath.Glob(arg)
+		if err == nil && len(matches) == 0 {
+			err = errors.New("no such file or directory, and as a pattern it matches nothing")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find %s: %s: %w", what, arg, err)
+		}
+		for _, m := range matches {
+			err := filepath.WalkDir(m, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && !d.IsDir() && (path == m || wanted(path)) {
+					files = append(files, path)
+				}
+				return err
+			})
+			if err != nil {
+				return nil, fmt.Errorf("find %s: %w", what, err)
+			}
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files), nil
+}
+
+// IsYAML says whether a file's name ends as those of YAML files do.
+func IsYAML(path string) bool {
+	ext := strings.ToLower(filepath.Ext(path))
+	return ext == ".yml" || ext == ".yaml"
+}
+
+// Relative is a file's path below root (below the working directory, where root is empty), with slashes; a file that is
+// somewhere else keeps the path that it has.
+func Relative(root, path string) string {
+	if root == "" {
+		dir, err := os.Getwd()
+		if err != nil {
+			return path
+		}
+		root = dir
+	}
+	absRoot, rootErr := filepath.Abs(root)
+	abs, err := filepath.Abs(path)
+	if err != nil || rootErr != nil {
+		return path
+	}
+	rel, err := filepath.Rel(absRoot, abs)
+	if err != nil || !filepath.IsLocal(rel) {
+		return path
+	}
+	return filepath.ToSlash(rel)
+}
