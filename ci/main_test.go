@@ -208,20 +208,20 @@ func TestOriginals(t *testing.T) {
 }
 
 func TestTest(t *testing.T) {
-	_, err := module(t, nil).Test(t.Context(), true, false)
+	_, err := module(t, nil).Test(t.Context(), true, false, false)
 	require.NoError(t, err)
 	names, _ := started(t)
 	assert.Contains(t, names, "grafana", "the stack is run")
 	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), "results-2.json", "three parts are reported")
 
-	_, err = module(t, nil).Test(t.Context(), true, true)
+	_, err = module(t, nil).Test(t.Context(), true, true, false)
 	require.NoError(t, err)
 	names, _ = started(t)
 	assert.Empty(t, names, "without images")
 
-	_, err = module(t, exit(map[string]int{"reports": 1})).Test(t.Context(), false, true)
+	_, err = module(t, exit(map[string]int{"reports": 1})).Test(t.Context(), false, true, false)
 	assert.EqualError(t, err, "what combinedOutput says")
-	_, err = module(t, exit(map[string]int{"reports": 1})).Reports(t.Context(), false, true)
+	_, err = module(t, exit(map[string]int{"reports": 1})).Test(t.Context(), false, true, true)
 	assert.NoError(t, err, "the reports are there all the same")
 }
 

@@ -21,7 +21,7 @@ type part func(ctx context.Context) (*dagger.File, error)
 // Runs every test, and returns the reports: junit.xml, report.json and report.html.
 //
 // All kinds that `sandbox test` has, the programs' own checks in the images that will run, then the stack in containers
-// with the smoke checks. Fails with what failed; `reports` has the reports of such a run too.
+// with the smoke checks. Fails with what failed, or returns the reports all the same with --report.
 // +cache="session"
 func (m *Obsandbox) Test(ctx context.Context,
 	// Run the stack and judge it.
@@ -30,25 +30,23 @@ func (m *Obsandbox) Test(ctx context.Context,
 	// Without images: the smoke checks judge the embedded stack, and the programs' own checks are left out.
 	// +optional
 	embedded bool,
-) (*dagger.Directory, error) {
-	reports, err := m.report(ctx, m.parts(smoke, embedded)...)
-	if err != nil {
-		return nil, err
-	}
-	return reports.Directory("/reports"), verdict(ctx, reports)
-}
-
-// The reports of `test`, whether it passes or not.
-// +cache="session"
-func (m *Obsandbox) Reports(ctx context.Context,
-	// Run the stack and judge it.
-	// +default=true
-	smoke bool,
-	// Without images, as in test.
+	// Return the reports of what failed, too, instead of failing.
 	// +optional
-	embedded bool,
+	report bool,
 ) (*dagger.Directory, error) {
-	reports, err := m.report(ctx, m.parts(smoke, embedded)...)
+	parts := []part{m.kind(nil)}
+	if !embedded {
+		parts = append(parts, m.originals)
+	}
+	if smoke && embedded {
+		parts = append(parts, m.command(nil, "smoke"))
+	} else if smoke {
+		parts = append(parts, m.smoke)
+	}
+	reports, err := m.report(ctx, parts...)
+	if err == nil && !report {
+		err = verdict(ctx, reports)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,19 +91,6 @@ func (m *Obsandbox) Originals(ctx context.Context) error {
 // +cache="session"
 func (m *Obsandbox) Smoke(ctx context.Context) error {
 	return m.check(ctx, m.smoke)
-}
-
-func (m *Obsandbox) parts(smoke, embedded bool) []part {
-	all := []part{m.kind(nil)}
-	if !embedded {
-		all = append(all, m.originals)
-	}
-	if smoke && embedded {
-		all = append(all, m.command(nil, "smoke"))
-	} else if smoke {
-		all = append(all, m.smoke)
-	}
-	return all
 }
 
 func (m *Obsandbox) check(ctx context.Context, p part) error {
