@@ -266,27 +266,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
 			return nil, (*Obsandbox).Originals(&parent, ctx)
-		case "Reports":
-			var parent Obsandbox
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var smoke bool
-			if inputArgs["smoke"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["smoke"]), &smoke)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg smoke", err))
-				}
-			}
-			var embedded bool
-			if inputArgs["embedded"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["embedded"]), &embedded)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg embedded", err))
-				}
-			}
-			return (*Obsandbox).Reports(&parent, ctx, smoke, embedded)
 		case "Routes":
 			var parent Obsandbox
 			err = json.Unmarshal(parentJSON, &parent)
@@ -391,7 +370,14 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg embedded", err))
 				}
 			}
-			return (*Obsandbox).Test(&parent, ctx, smoke, embedded)
+			var report bool
+			if inputArgs["report"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["report"]), &report)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg report", err))
+				}
+			}
+			return (*Obsandbox).Test(&parent, ctx, smoke, embedded, report)
 		case "Versions":
 			var parent Obsandbox
 			err = json.Unmarshal(parentJSON, &parent)
