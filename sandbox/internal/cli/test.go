@@ -25,6 +25,7 @@ type testCmd struct {
 	Catalogue     testCatalogue     `cmd:"" help:"Whether every query asks for metrics and labels that the catalogue has, in a way that their type can answer."`
 	Slos          testSLOs          `cmd:"" name:"slos" help:"Whether the objectives' rules are the ones that slos.yaml makes."`
 	Pipelines     testPipelines     `cmd:"" help:"Case files of Logstash's pipelines, with coverage."`
+	Scenarios     testScenarios     `cmd:"" help:"Incidents on simulated time: faults, and the alerts and notifications that come of them."`
 	Dashboards    testDashboards    `cmd:"" help:"Checks of dashboards: words, units, queries, limits, links."`
 }
 
@@ -91,6 +92,7 @@ func kinds() []kind {
 	return []kind{
 		{"configuration", judgeConfiguration}, {"catalogue", judgeCatalogue}, {"slos", judgeSLOs}, {"rules", judgeRules(100, false)}, {"routes", judgeRoutes("", 100)},
 		{"pipelines", judgePipelines(100, false)}, {"dashboards", judgeDashboards},
+		{"scenarios", judgeScenarios},
 	}
 }
 

@@ -305,7 +305,7 @@ func (d *Dispatcher) inhibited(ctx context.Context, now time.Time) (map[model.Fi
 type sentLog struct {
 	now     time.Time
 	entries map[string]*nflogpb.Entry
-	expiry map[string]time.Time
+	expiry  map[string]time.Time
 }
 
 func (l *sentLog) Log(r *nflogpb.Receiver, key string, firing, resolved []uint64, _ *nflog.Store, expiry time.Duration) error {

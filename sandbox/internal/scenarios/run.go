@@ -1,0 +1,253 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/rules/unittest"
+	"obsandbox/sandbox/internal/simulate"
+	"obsandbox/sandbox/internal/stack"
+)
+
+// Suite is the name of the results' suite.
+const Suite = "scenarios"
+
+// Options say what is played.
+type Options struct {
+	Stack *stack.Stack
+	// Tests are scenario files, patterns of them, or directories.
+	Tests []string
+	// Run plays only those whose "file: name" matches; whether every alert has a scenario is left out then.
+	Run *regexp.Regexp
+	// Root is what file names in results are relative to.
+	Root string
+	// Out is a directory for a picture and the course of each; none are written where it is empty.
+	Out string
+	// Every asks for a scenario that fires each alert of the stack.
+	Every bool
+	// Play plays a scenario; on simulated time where it is nil.
+	Play func(ctx context.Context, st *stack.Stack, s *Scenario) (*Course, error)
+	// Parallel is how many are played at a time; 2 where it is 0.
+	Parallel int
+}
+
+// Alerts are the names of the alerting rules of files.
+func Alerts(files []string) ([]string, error) {
+	var names []string
+	load := unittest.NewRuleFiles()
+	for _, f := range files {
+		groups, errs := load.Load(f)
+		if len(errs) > 0 {
+			return nil, errors.Join(errs...)
+		}
+		for _, g := range groups {
+			for _, r := range g.Rules {
+				if r.Alert != "" && !slices.Contains(names, r.Alert) {
+					names = append(names, r.Alert)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Files finds the scenario files that paths, patterns and directories stand for.
+func Files(paths []string) ([]string, error) {
+	var out []string
+	for _, p := range paths {
+		if info, err := os.Stat(p); err == nil && info.IsDir() {
+			p = filepath.Join(p, "*.yml")
+		}
+		found, err := filepath.Glob(p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("%s: no scenario there", p)
+		}
+		out = append(out, found...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// Run plays scenarios and judges them.
+func Run(ctx context.Context, o Options) (*report.Report, error) {
+	if o.Play == nil {
+		o.Play = Simulate
+	}
+	if o.Parallel == 0 {
+		o.Parallel = 2
+	}
+	files, err := Files(o.Tests)
+	if err != nil {
+		return nil, err
+	}
+	ruleFiles, err := o.Stack.RuleFiles()
+	if err != nil {
+		return nil, err
+	}
+	alerts, err := Alerts(ruleFiles)
+	if err != nil {
+		return nil, err
+	}
+	if o.Out != "" {
+		if err := os.MkdirAll(o.Out, 0o755); err != nil {
+			return nil, fmt.Errorf("write the pictures: %w", err)
+		}
+	}
+	results := make([]*report.Result, len(files))
+	played := make([]*Scenario, len(files))
+	errs := make([]error, len(files))
+	limit := make(chan struct{}, o.Parallel)
+	var wg sync.WaitGroup
+	for i, file := range files {
+		wg.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			results[i], played[i], errs[i] = o.one(ctx, file, alerts)
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	r := &report.Report{}
+	for _, res := range results {
+		if res != nil {
+			r.Add(*res)
+		}
+	}
+	if o.Every && o.Run == nil {
+		r.Add(every(alerts, played)...)
+	}
+	return r, nil
+}
+
+// one plays one file; nil where it is not asked for.
+func (o Options) one(ctx context.Context, file string, alerts []string) (*report.Result, *Scenario, error) {
+	began := time.Now()
+	rel := file
+	if o.Root != "" {
+		if r, err := filepath.Rel(o.Root, file); err == nil && !strings.HasPrefix(r, "..") {
+			rel = filepath.ToSlash(r)
+		}
+	}
+	s, err := ReadFile(file, alerts)
+	if err != nil {
+		res := &report.Result{Suite: Suite, Name: rel + " can be read", Status: report.Fail, Detail: err.Error(), File: rel, Duration: time.Since(began)}
+		var at *stack.FileError
+		if errors.As(err, &at) {
+			res.Line = at.Line
+		}
+		return res, nil, nil
+	}
+	name := filepath.Base(rel) + ": " + s.Name
+	if o.Run != nil && !o.Run.MatchString(name) {
+		return nil, nil, nil
+	}
+	c, err := o.Play(ctx, o.Stack, s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", rel, err)
+	}
+	faults, err := s.judge(ctx, c)
+	c.close()
+	if err != nil {
+		return nil, nil, err
+	}
+	res := &report.Result{Suite: Suite, Name: name, Status: report.Pass, File: rel, Line: 1, Duration: time.Since(began)}
+	res.Detail = fmt.Sprintf("%s played, %d notifications%s", s.Duration, len(c.Notifications), c.note)
+	if len(faults) > 0 {
+		res.Status, res.Line = report.Fail, faults[0].line
+		var lines []string
+		for _, f := range faults {
+			lines = append(lines, fmt.Sprintf("%s:%d: %s", rel, f.line, f.text))
+		}
+		res.Detail = strings.Join(lines, "\n")
+	}
+	if o.Out != "" {
+		base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		if err := s.write(c, faults, filepath.Join(o.Out, base)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return res, s, nil
+}
+
+// every is the check that each alert has a scenario that fires it and sees it through to a notification.
+func every(alerts []string, played []*Scenario) []report.Result {
+	const name = "every alert of the stack has a scenario that fires it and sees its notification"
+	var missing []string
+	for _, a := range alerts {
+		fired := slices.ContainsFunc(played, func(s *Scenario) bool {
+			return s != nil && slices.ContainsFunc(s.Expect.Alerts, func(e AlertExpectation) bool { return e.Alert == a && e.Firing != nil }) &&
+				slices.ContainsFunc(s.Expect.Notifications, func(n NotificationExpectation) bool {
+					return !n.Absent && n.Status == "firing" && n.Group["alertname"] == a
+				})
+		})
+		if !fired {
+			missing = append(missing, a)
+		}
+	}
+	if len(missing) > 0 {
+		return []report.Result{{Suite: Suite, Name: name, Status: report.Fail, Detail: "no scenario fires and sees notified: " + strings.Join(missing, ", ")}}
+	}
+	return []report.Result{{Suite: Suite, Name: name, Status: report.Pass, Detail: fmt.Sprintf("%d alerts", len(alerts))}}
+}
+
+// Simulate plays a scenario on simulated time.
+func Simulate(ctx context.Context, st *stack.Stack, s *Scenario) (*Course, error) {
+	sim, err := simulate.New(ctx, simulate.Config{Stack: st, Seed: s.Seed, Start: s.Start, Noise: s.Noise, Ask: s.asks()})
+	if err != nil {
+		return nil, err
+	}
+	events := slices.Clone(s.Timeline)
+	slices.SortStableFunc(events, func(a, b Event) int { return int(a.At - b.At) })
+	for _, e := range events {
+		at := s.Start.Add(time.Duration(e.At))
+		if err := sim.Advance(ctx, at); err != nil {
+			sim.Close()
+			return nil, err
+		}
+		if e.Clear != "" {
+			err = sim.World.Clear(e.Clear, e.Service)
+		} else {
+			until := time.Time{}
+			if e.For > 0 {
+				until = at.Add(time.Duration(e.For))
+			}
+			err = sim.World.Set(e.Fault, e.Service, until)
+		}
+		if err != nil {
+			sim.Close()
+			return nil, &stack.FileError{File: s.File, Line: e.Line, Msg: err.Error()}
+		}
+	}
+	end := s.Start.Add(time.Duration(s.Duration))
+	if err := sim.Advance(ctx, end); err != nil {
+		sim.Close()
+		return nil, err
+	}
+	return &Course{
+		Transitions: sim.Transitions, Notifications: sim.Notifications(), Inhibitions: sim.Inhibitions(),
+		start: s.Start, end: end, factor: 1, done: sim.Close,
+		ask: func(ctx context.Context, expr string, at time.Time) ([]value, error) {
+			got, err := sim.Query(ctx, expr, at)
+			var out []value
+			for _, g := range got {
+				out = append(out, value{labelSet(g.Metric), g.F})
+			}
+			return out, err
+		},
+	}, nil
+}
