@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
 
 	"obsandbox/sandbox/internal/dashboards"
 	"obsandbox/sandbox/internal/elastic/querystring"
@@ -118,7 +119,10 @@ func (sc *Scene) ask(ctx context.Context, expr string, instant bool) ([]series, 
 		for _, s := range v {
 			add(s.Metric, s.Floats)
 		}
-	case promql.Vector: // in the order of the query: it may sort
+	case promql.Vector:
+		if !sorts(expr) { // then its order is that of the database, where alerts that come together may be either way
+			slices.SortFunc(v, func(a, b promql.Sample) int { return labels.Compare(a.Metric, b.Metric) })
+		}
 		for _, s := range v {
 			add(s.Metric, []promql.FPoint{{T: from.UnixMilli(), F: s.F}})
 		}
@@ -128,6 +132,21 @@ func (sc *Scene) ask(ctx context.Context, expr string, instant bool) ([]series, 
 		return nil, fmt.Errorf("answers a %s, which no panel draws", res.Value.Type())
 	}
 	return out, nil
+}
+
+// sorts says whether a query puts its series in order.
+func sorts(expr string) bool {
+	parsed, err := newParser().ParseExpr(expr)
+	if err != nil {
+		return false
+	}
+	switch e := parsed.(type) {
+	case *parser.Call:
+		return strings.HasPrefix(e.Func.Name, "sort")
+	case *parser.AggregateExpr:
+		return e.Op == parser.TOPK || e.Op == parser.BOTTOMK
+	}
+	return false
 }
 
 // number keeps the digits that can be seen; what JSON has no number for is text, as in Prometheus' answers.
