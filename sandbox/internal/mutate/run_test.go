@@ -2,7 +2,6 @@ package mutate_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,23 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"obsandbox/sandbox/internal/golden"
 	"obsandbox/sandbox/internal/mutate"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/rules/unittest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.WriteFile(file, got, 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err, "run the test with -update to write it")
-	require.Equal(t, string(want), string(got))
-}
 
 func TestMutants(t *testing.T) {
 	t.Parallel()
@@ -35,7 +22,7 @@ func TestMutants(t *testing.T) {
 	for _, m := range mutate.Mutants(unittest.NewRuleFiles().Get("testdata/weak/rules.yml")) {
 		fmt.Fprintf(&b, "%d %s: %s\n    %s\n", m.Line, m.Rule, m.Mutation, m.Expr)
 	}
-	golden(t, "mutants.txt", b.Bytes())
+	golden.Check(t, "mutants.txt", b.Bytes())
 }
 
 func TestWeakTestsAreFound(t *testing.T) {
@@ -53,7 +40,7 @@ func TestWeakTestsAreFound(t *testing.T) {
 	for _, m := range out.Score.Survivors {
 		fmt.Fprintf(&b, "%s:%d: %s: %s\n", m.File, m.Line, m.Rule, m.Mutation)
 	}
-	golden(t, "survivors.txt", b.Bytes())
+	golden.Check(t, "survivors.txt", b.Bytes())
 
 	var failed []string
 	for _, res := range out.Report.Results {

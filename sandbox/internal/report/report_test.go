@@ -5,30 +5,15 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"io"
-	"os"
-	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"obsandbox/sandbox/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with testdata/name, or rewrites it under -update.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.WriteFile(file, got, 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err, "run the test with -update to write it")
-	require.Equal(t, string(want), string(got))
-}
 
 func sample() *Report {
 	r := &Report{}
@@ -65,7 +50,7 @@ func TestWriters(t *testing.T) {
 				t.Parallel()
 				var b bytes.Buffer
 				require.NoError(t, write(r, &b))
-				golden(t, name+"."+ext, b.Bytes())
+				golden.Check(t, name+"."+ext, b.Bytes())
 				if ext == "xml" {
 					require.NoError(t, xml.Unmarshal(b.Bytes(), new(junitSuites)))
 				}

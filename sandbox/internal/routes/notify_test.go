@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
+	"obsandbox/sandbox/internal/golden"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/routes"
 	"obsandbox/sandbox/internal/rules/progtest"
@@ -51,7 +52,7 @@ func TestNotifications(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(data), "must not be seen")
 	times := regexp.MustCompile(`"(starts|ends)At": "[^"]*"`)
-	golden(t, "notifications/sent.json", append(times.ReplaceAll(data, []byte(`"${1}At": "(a time)"`)), '\n'))
+	golden.Check(t, "notifications/sent.json", append(times.ReplaceAll(data, []byte(`"${1}At": "(a time)"`)), '\n'))
 	results, err := routes.CheckNotifications(t.Context(), opts)
 	require.NoError(t, err)
 	require.Equal(t, "8 notifications about 5 alerts", results[0].Detail)

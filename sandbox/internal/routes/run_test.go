@@ -2,8 +2,6 @@ package routes_test
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,23 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"obsandbox/sandbox/internal/golden"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/routes"
 	"obsandbox/sandbox/internal/rules/progtest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.WriteFile(file, got, 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err, "run the test with -update to write it")
-	require.Equal(t, string(want), string(got))
-}
 
 func text(t *testing.T, r *report.Report) string {
 	t.Helper()
@@ -57,7 +43,7 @@ func TestFailuresAreTold(t *testing.T) {
 		Config: times, Tests: []string{"testdata/times/fails.yml"}, Alertmanager: progtest.Program(t, "alertmanager"),
 	})
 	require.NoError(t, err)
-	golden(t, "times/fails.txt", []byte(text(t, &out.Report)))
+	golden.Check(t, "times/fails.txt", []byte(text(t, &out.Report)))
 }
 
 func TestCoverage(t *testing.T) {

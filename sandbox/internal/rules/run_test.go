@@ -2,8 +2,6 @@ package rules_test
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,23 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"obsandbox/sandbox/internal/golden"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/rules"
 	"obsandbox/sandbox/internal/rules/progtest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.WriteFile(file, got, 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err, "run the test with -update to write it")
-	require.Equal(t, string(want), string(got))
-}
 
 func failures(r report.Report) []string {
 	var out []string
@@ -83,7 +69,7 @@ func TestCoverage(t *testing.T) {
 	require.InDelta(t, 100*6.0/10, out.Coverage.Percent, 1e-9)
 	var table bytes.Buffer
 	require.NoError(t, out.Coverage.Table(&table))
-	golden(t, "coverage.txt", table.Bytes())
+	golden.Check(t, "coverage.txt", table.Bytes())
 	got := strings.Join(failures(out.Report), "\n")
 	require.Contains(t, got, "testdata/vacuous/rules.yml:4: is looked at in no state resolved: add an alert_rule_test")
 	require.Contains(t, got, "testdata/vacuous/rules.yml:7: is looked at in no state firing, resolved: add an alert_rule_test")
@@ -104,7 +90,7 @@ func TestResultsOfFailures(t *testing.T) {
 	}
 	var text bytes.Buffer
 	require.NoError(t, out.Report.Human(&text, false))
-	golden(t, "corpus.txt", text.Bytes())
+	golden.Check(t, "corpus.txt", text.Bytes())
 }
 
 func TestRunSelects(t *testing.T) {
