@@ -49,7 +49,6 @@ type level struct {
 type Tree struct {
 	env    *env
 	top    *level
-	target *search.Target
 }
 
 // env is Env with what all aggregations of a request share.
@@ -291,8 +290,7 @@ func (e *env) level(v *xcontent.Value, parent string) (*level, error) {
 		if err != nil {
 			return nil, err
 		}
-		if rate, ok := c.(*rateCollector); ok && parent != "date_histogram" {
-			_ = rate
+		if _, ok := c.(*rateCollector); ok && parent != "date_histogram" {
 			return nil, eserr.Illegal("The rate aggregation can only be used inside a date histogram aggregation or composite aggregation with one date histogram value source")
 		}
 		if dh, ok := c.(*histogram); ok && children != nil {

@@ -121,11 +121,9 @@ func (p *percentiles) result(bucket int) *Result {
 	keyed := map[string]any{}
 	list := []any{}
 	for _, at := range p.at {
-		v := math.NaN()
+		v := rank(values, at)
 		if p.typ == "percentiles" {
 			v = quantile(values, at/100)
-		} else {
-			v = rank(values, at)
 		}
 		key := floatText(at)
 		out[key], out[fmt.Sprint(at)] = v, v

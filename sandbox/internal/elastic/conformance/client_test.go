@@ -17,7 +17,7 @@ import (
 // API.
 func TestGoElasticsearch(t *testing.T) {
 	url := startStore(t)
-	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{url}, CompressRequestBody: true})
+	client, err := elasticsearch.New(elasticsearch.WithAddresses(url), elasticsearch.WithCompression())
 	require.NoError(t, err)
 	var failed atomic.Int64
 	bi, err := esutil.NewBulkIndexer(esutil.BulkIndexerConfig{Client: client, Index: "logs-go", NumWorkers: 4, FlushBytes: 20_000,
@@ -30,7 +30,7 @@ func TestGoElasticsearch(t *testing.T) {
 	require.NoError(t, bi.Close(t.Context()))
 	require.Zero(t, failed.Load())
 	require.EqualValues(t, 2000, bi.Stats().NumIndexed)
-	typed, err := elasticsearch.NewTypedClient(elasticsearch.Config{Addresses: []string{url}})
+	typed, err := elasticsearch.NewTyped(elasticsearch.WithAddresses(url))
 	require.NoError(t, err)
 	_, err = typed.Indices.Refresh().Index("logs-go").Do(t.Context())
 	require.NoError(t, err)
