@@ -47,8 +47,8 @@ type level struct {
 
 // Tree is a request's aggregations.
 type Tree struct {
-	env    *env
-	top    *level
+	env *env
+	top *level
 }
 
 // env is Env with what all aggregations of a request share.
