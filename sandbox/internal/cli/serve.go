@@ -90,6 +90,8 @@ type servePlatform struct {
 	Kafka      string   `placeholder:"HOST:PORT" help:"The broker for log lines (default: none are written)."`
 	OTLP       string   `name:"otlp" placeholder:"URL" help:"The receiver of traces (default: none are sent)."`
 	Upstream   []string `sep:"none" placeholder:"NAME=HOST:PORT" help:"A further host behind the proxy."`
+	Replace    []string `sep:"none" placeholder:"SERVICE=HOST:PORT" help:"A real service in the place of a service's simulated pods."`
+	Join       []string `sep:"none" placeholder:"SERVICE=HOST:PORT" help:"A real service beside the simulated pods."`
 	Seed       uint64   `default:"1" help:"The same seed, the same world."`
 	LogRate    float64  `default:"20" help:"Log lines per second."`
 	TraceRate  float64  `default:"2" help:"Traces per second."`
@@ -98,7 +100,7 @@ type servePlatform struct {
 func (c *servePlatform) Run(ctx context.Context) error {
 	return serve(ctx, platform.Run, platform.Config{
 		StackDir: c.StackDir, API: c.API, Proxy: c.Proxy, Kubernetes: c.Kubernetes, Kafka: c.Kafka, OTLP: c.OTLP,
-		Upstreams: c.Upstream, Seed: c.Seed, LogRate: c.LogRate, TraceRate: c.TraceRate,
+		Upstreams: c.Upstream, Replace: c.Replace, Join: c.Join, Seed: c.Seed, LogRate: c.LogRate, TraceRate: c.TraceRate,
 	})
 }
 

@@ -3,11 +3,14 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"obsandbox/sandbox/internal/embedded"
+	"obsandbox/sandbox/internal/platform"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/stack"
 )
@@ -30,8 +33,10 @@ func (f selectFlags) options(autoPorts bool) embedded.Options {
 
 type upCmd struct {
 	selectFlags
-	Ports string `enum:"usual,auto" default:"usual" help:"usual: the ports of stack.yaml; auto: free ones."`
-	JSON  bool   `name:"json" help:"Print one JSON object for each event, one a line."`
+	Replace []string `sep:"none" placeholder:"SERVICE=HOST:PORT" help:"A real service of yours takes the place of a service's simulated pods."`
+	Join    []string `sep:"none" placeholder:"SERVICE=HOST:PORT" help:"A real service of yours joins the simulated pods."`
+	Ports   string   `enum:"usual,auto" default:"usual" help:"usual: the ports of stack.yaml; auto: free ones."`
+	JSON    bool     `name:"json" help:"Print one JSON object for each event, one a line."`
 }
 
 func (c *upCmd) Run(ctx context.Context, con *console) error {
@@ -39,8 +44,13 @@ func (c *upCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	if err := c.guests(s); err != nil {
+		return err
+	}
 	view := newView(con.out, c.JSON)
 	opt := c.options(c.Ports == "auto")
+	opt.Replace, opt.Join = c.Replace, c.Join
+	view.own = len(c.Replace)+len(c.Join) > 0
 	opt.OnEvent = view.event
 	run, err := embedded.Start(ctx, s, opt)
 	if err != nil {
@@ -59,6 +69,30 @@ func (c *upCmd) Run(ctx context.Context, con *console) error {
 	}
 	view.ended()
 	return nil
+}
+
+// guests says what is wrong with --replace and --join before anything starts.
+func (c *upCmd) guests(s *stack.Stack) error {
+	if len(c.Replace)+len(c.Join) == 0 {
+		return nil
+	}
+	selected, err := s.Select(c.Only, c.Without)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(selected, func(c stack.Component) bool { return c.Name == "platform" }) {
+		return errors.New("--replace and --join need the component platform, which --only or --without leaves out")
+	}
+	return platform.Check(platform.Config{StackDir: s.Dir, Replace: c.Replace, Join: c.Join, Seed: c.Seed})
+}
+
+// environment is what a service of the user's needs to take part: OpenTelemetry's own variable, and the broker for its
+// log lines.
+func environment(a stack.Addresses) []string {
+	return []string{
+		"KAFKA_BOOTSTRAP_SERVERS=" + a.Of("kafka", "broker"),
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + a.URL("jaeger", "otlp-http"),
+	}
 }
 
 // link is a page that a person may want to open.
@@ -92,13 +126,15 @@ type readyEvent struct {
 	Seconds   float64   `json:"seconds"`
 	Addresses string    `json:"addresses_file"`
 	Links     []link    `json:"links"`
+	// Environment is what a service of the user's takes part with.
+	Environment []string `json:"environment"`
 }
 
 func (v *view) ready(run *embedded.Run, pages []link) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.json {
-		v.line(readyEvent{time.Now(), "all ready", run.ReadyIn().Seconds(), run.AddressesFile, pages})
+		v.line(readyEvent{time.Now(), "all ready", run.ReadyIn().Seconds(), run.AddressesFile, pages, environment(run.Addresses)})
 		return
 	}
 	var b strings.Builder
@@ -112,6 +148,9 @@ func (v *view) ready(run *embedded.Run, pages []link) {
 	}
 	fmt.Fprintf(&b, "  %-34s %s\n", "Addresses", run.AddressesFile)
 	fmt.Fprintf(&b, "  %-34s %s\n", "Logs", run.Dir+"/logs")
+	if v.own {
+		fmt.Fprintf(&b, "  %-34s %s\n", "For your service's environment", strings.Join(environment(run.Addresses), " "))
+	}
 	b.WriteString("Ctrl-C ends it.\n")
 	v.footer = b.String()
 	v.draw()

@@ -21,6 +21,8 @@ type view struct {
 	terminal bool
 	colour   bool
 	fd       int
+	// own says that services of the user's take part.
+	own bool
 
 	mu     sync.Mutex
 	status func() []embedded.Status

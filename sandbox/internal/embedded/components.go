@@ -117,6 +117,12 @@ func (st *starter) serveArgs(c stack.Component) (args, env []string, err error) 
 			"--kafka", st.running.Of("kafka", "broker"), "--otlp", st.running.URL("jaeger", "otlp-http"),
 			"--seed", strconv.FormatUint(st.opt.Seed, 10),
 		}
+		for _, own := range st.opt.Replace {
+			args = append(args, "--replace", own)
+		}
+		for _, own := range st.opt.Join {
+			args = append(args, "--join", own)
+		}
 		for _, name := range st.stack.Names() {
 			other, _ := st.stack.Component(name)
 			if up := st.running.Of(name, other.Ready.Port); up != "" && name != c.Name {

@@ -28,6 +28,8 @@ type Options struct {
 	AutoPorts bool
 	// Seed of the simulated platform.
 	Seed uint64
+	// Replace and Join are real services that take part in the platform, SERVICE=HOST:PORT.
+	Replace, Join []string
 	// Serves are the components that this program can serve itself; nil is all of them.
 	Serves []string
 	// Self is this program's command line without its arguments; empty is the running executable.

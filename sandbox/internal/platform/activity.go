@@ -9,7 +9,6 @@ import (
 
 	"obsandbox/sandbox/internal/platform/logs"
 	"obsandbox/sandbox/internal/platform/traces"
-	"obsandbox/sandbox/internal/platform/world"
 )
 
 // activity is what the services log and trace: stories at a pace.
@@ -42,7 +41,7 @@ type activityRates struct {
 // maxRate is more than any machine writes, and less than what makes a beat take forever.
 const maxRate = 1_000_000
 
-func newActivity(ctx context.Context, cfg Config, w *world.World, started time.Time, log *slog.Logger) (*activity, error) {
+func newActivity(ctx context.Context, cfg Config, w traces.Cluster, started time.Time, log *slog.Logger) (*activity, error) {
 	for _, rate := range []struct {
 		flag  string
 		value float64

@@ -65,7 +65,7 @@ func (p *platform) state() state {
 		Now: p.world.Now().UTC(), Started: p.started.UTC(), Seed: p.cfg.Seed, Pods: p.kubelet.states(), Hosts: []hostState{},
 		Proxy: "http://" + p.proxy, Rates: rates{p.flow.rates(), p.tell.rates()}, Faults: p.world.ActiveFaults(),
 	}
-	for _, h := range p.world.Hosts() {
+	for _, h := range p.cluster.Hosts() {
 		s.Hosts = append(s.Hosts, hostState{h.Name, h.Address, h.Service})
 	}
 	return s
@@ -118,6 +118,9 @@ func (p *platform) setFault(w http.ResponseWriter, r *http.Request) {
 			err = fmt.Errorf("for=%s is no duration: expected one such as 90s or 5m", text)
 		}
 		set.Until = time.Now().Add(d).UTC()
+	}
+	if g, ok := p.cluster.Replaced(set.Service); err == nil && ok {
+		err = fmt.Errorf("%s is not simulated: it runs at %s, so break it there (the faults of the other services can be set)", set.Service, g.Address)
 	}
 	if err == nil {
 		err = p.world.Set(set.Name, set.Service, set.Until)

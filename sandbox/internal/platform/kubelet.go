@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"obsandbox/sandbox/internal/platform/cluster"
+	"obsandbox/sandbox/internal/platform/guest"
 	"obsandbox/sandbox/internal/platform/probes"
 	"obsandbox/sandbox/internal/platform/world"
 	"obsandbox/sandbox/internal/stack"
@@ -24,7 +25,7 @@ const podPort = 8080
 
 // kubelet runs the readiness probes of the world's pods and keeps the Kubernetes API up to date.
 type kubelet struct {
-	world  *world.World
+	hosts  *guest.Cluster
 	api    *cluster.Server
 	health *stack.Health
 	// network leads to the pods.
@@ -35,12 +36,27 @@ type kubelet struct {
 	pods map[string]*watched
 }
 
-// watched is a pod with its readiness probe; ready is nil where the service has none.
+// watched is a pod with its probes, which are nil where the service has none. Simulated processes always live: the
+// liveness probe is for guests.
 type watched struct {
-	host world.Host
-	// ready is used under the kubelet's lock; busy says that an attempt is under way.
-	ready *probes.Worker
+	host        world.Host
+	guest       *guest.Guest
+	ready, live *asked
+}
+
+// asked is a probe at work. It is used under the kubelet's lock; busy says that an attempt is under way.
+type asked struct {
+	*probes.Worker
+	kind  probes.Kind
+	probe corev1.Probe
 	busy  bool
+}
+
+func ask(kind probes.Kind, probe *corev1.Probe, started time.Time) *asked {
+	if probe == nil {
+		return nil
+	}
+	return &asked{Worker: probes.NewWorker(kind, *probe, started), kind: kind, probe: *probe}
 }
 
 // PodState is what the platform shows of a pod.
@@ -53,17 +69,22 @@ type PodState struct {
 	Ready   bool      `json:"ready"`
 	// Probe is what the readiness probe last found.
 	Probe string `json:"probe,omitempty"`
+	// Address is where a real service runs that is this pod; empty for simulated ones. Live is what its liveness probe
+	// says, and LiveProbe what that last found.
+	Address   string `json:"address,omitempty"`
+	Live      *bool  `json:"live,omitempty"`
+	LiveProbe string `json:"live_probe,omitempty"`
 }
 
-func newKubelet(w *world.World, api *cluster.Server, health *stack.Health, proxy string, log *slog.Logger) *kubelet {
+func newKubelet(hosts *guest.Cluster, api *cluster.Server, health *stack.Health, proxy string, log *slog.Logger) *kubelet {
 	return &kubelet{
-		world: w, api: api, health: health, log: log, pods: map[string]*watched{},
+		hosts: hosts, api: api, health: health, log: log, pods: map[string]*watched{},
 		network: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: proxy})},
 	}
 }
 
 // probed says whether the services of the file and those that run as pods are the same.
-func probed(w *world.World, health *stack.Health, file string) error {
+func probed(w *guest.Cluster, health *stack.Health, file string) error {
 	running := map[string]bool{}
 	for _, h := range w.Hosts() {
 		if h.Pod != nil {
@@ -80,6 +101,17 @@ func probed(w *world.World, health *stack.Health, file string) error {
 		return &stack.FileError{File: file, Msg: fmt.Sprintf("no pods of: %s (there are: %s)", strings.Join(unknown, ", "), strings.Join(sorted(running), ", "))}
 	}
 	return nil
+}
+
+// podServices are the services that run as simulated pods, in order.
+func podServices(w *world.World) []string {
+	running := map[string]bool{}
+	for _, h := range w.Hosts() {
+		if h.Pod != nil {
+			running[h.Service] = true
+		}
+	}
+	return sorted(running)
 }
 
 func sorted(set map[string]bool) []string {
@@ -116,7 +148,7 @@ func (k *kubelet) run(ctx context.Context) {
 
 // sync takes on new pods and forgets those that are gone.
 func (k *kubelet) sync() {
-	hosts := k.world.Hosts()
+	hosts := k.hosts.Hosts()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	there := map[string]bool{}
@@ -129,8 +161,11 @@ func (k *kubelet) sync() {
 			continue
 		}
 		w := &watched{host: h}
-		if probe := k.health.Services[h.Service].Readiness; probe != nil {
-			w.ready = probes.NewWorker(probes.Readiness, *probe, h.Pod.Started)
+		health := k.health.Services[h.Service]
+		w.ready = ask(probes.Readiness, health.Readiness, h.Pod.Started)
+		if g, ok := k.hosts.Guest(h.Name); ok {
+			w.guest = &g
+			w.live = ask(probes.Liveness, health.Liveness, h.Pod.Started)
 		}
 		k.pods[h.Name] = w
 	}
@@ -146,24 +181,33 @@ func (k *kubelet) probe(ctx context.Context, attempts *sync.WaitGroup) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, w := range k.pods {
-		if w.ready == nil || w.busy || !w.ready.Due(time.Now()) {
-			continue
+		for _, a := range []*asked{w.ready, w.live} {
+			if a == nil || a.busy || !a.Due(time.Now()) {
+				continue
+			}
+			a.busy = true
+			attempts.Go(func() { k.attempt(ctx, w.host, a) })
 		}
-		w.busy = true
-		probe := *k.health.Services[w.host.Service].Readiness
-		attempts.Go(func() {
-			found := probes.HTTP(ctx, k.network, probe, probes.Target{IP: w.host.Pod.IP, Ports: map[string]int32{"http": podPort}})
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			w.busy = false
-			if ctx.Err() != nil {
-				return // cut short: it says nothing of the pod
-			}
-			if first := w.ready.State().Attempts == 0; w.ready.Record(time.Now(), found) && !first {
-				k.log.Info("readiness changed", "pod", w.host.Name, "ready", w.ready.State().Up, "probe", found.Message)
-			}
-		})
 	}
+}
+
+// attempt asks a pod once.
+func (k *kubelet) attempt(ctx context.Context, host world.Host, a *asked) {
+	found := probes.HTTP(ctx, k.network, a.probe, probes.Target{IP: host.Pod.IP, Ports: map[string]int32{"http": podPort}})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	a.busy = false
+	if ctx.Err() != nil {
+		return // cut short: it says nothing of the pod
+	}
+	if first := a.State().Attempts == 0; !a.Record(time.Now(), found) || first {
+		return
+	}
+	if a.kind == probes.Liveness {
+		k.log.Warn("liveness changed; Kubernetes would restart a container that does not live", "pod", host.Name, "live", a.State().Up, "probe", found.Message)
+		return
+	}
+	k.log.Info("readiness changed", "pod", host.Name, "ready", a.State().Up, "probe", found.Message)
 }
 
 // publish tells the Kubernetes API, which tells its watchers of what is new.
@@ -184,8 +228,12 @@ func (w *watched) pod(health stack.Probes) cluster.Pod {
 	h := w.host
 	hash := strings.TrimPrefix(h.Name, h.Service+"-")
 	hash, _, _ = strings.Cut(hash, "-")
+	image := "registry.example.com/data-ingestion/" + h.Service + ":1.0.0"
+	if w.guest != nil {
+		image = "localhost/" + h.Service + ":local"
+	}
 	return cluster.Pod{
-		Namespace: world.Namespace, Name: h.Name, App: h.Service, Image: "registry.example.com/data-ingestion/" + h.Service + ":1.0.0",
+		Namespace: world.Namespace, Name: h.Name, App: h.Service, Image: image,
 		IP: h.Pod.IP, Node: h.Pod.Node, HostIP: "10.0.0." + h.Pod.Node[len(h.Pod.Node)-1:], Port: podPort,
 		Labels: map[string]string{"app": h.Service, "pod-template-hash": hash},
 		Annotations: map[string]string{
@@ -209,6 +257,13 @@ func (k *kubelet) states() []PodState {
 		}
 		if w.ready != nil {
 			s.Probe = w.ready.State().Last.Message
+		}
+		if w.guest != nil {
+			s.Address = w.guest.Address
+		}
+		if w.live != nil {
+			up := w.live.State().Up
+			s.Live, s.LiveProbe = &up, w.live.State().Last.Message
 		}
 		out = append(out, s)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"obsandbox/sandbox/internal/platform/cluster"
 	"obsandbox/sandbox/internal/platform/edge"
 	"obsandbox/sandbox/internal/platform/exporter"
+	"obsandbox/sandbox/internal/platform/guest"
 	"obsandbox/sandbox/internal/platform/inbox"
 	"obsandbox/sandbox/internal/platform/world"
 	"obsandbox/sandbox/internal/stack"
@@ -38,6 +40,8 @@ type Config struct {
 	// Upstreams are further hosts behind the proxy: NAME=HOST:PORT for a component of the stack at its usual port, or
 	// HOST:PORT=HOST:PORT.
 	Upstreams []string
+	// Replace and Join are real services, SERVICE=HOST:PORT: in the place of a service's simulated pods, or beside them.
+	Replace, Join []string
 	// Seed makes worlds differ.
 	Seed uint64
 	// LogRate and TraceRate are lines and traces per second.
@@ -50,6 +54,8 @@ type platform struct {
 	log     *slog.Logger
 	started time.Time
 	world   *world.World
+	// cluster is the world with its guests.
+	cluster *guest.Cluster
 	pods    *cluster.Server
 	inbox   *inbox.Inbox
 	kubelet *kubelet
@@ -74,7 +80,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if p.tell, err = newActivity(ctx, cfg, p.world, p.started, log); err != nil {
+	if p.tell, err = newActivity(ctx, cfg, p.cluster.Simulated(), p.started, log); err != nil {
 		return err
 	}
 	var listeners [3]net.Listener
@@ -89,9 +95,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	p.proxy = listeners[1].Addr().String()
 	api := listeners[0].Addr().String()
-	p.kubelet = newKubelet(p.world, p.pods, health, p.proxy, log)
+	p.kubelet = newKubelet(p.cluster, p.pods, health, p.proxy, log)
 	network := edge.New(edge.Config{
-		Cluster: p.world, Upstreams: upstreams, List: "http://" + api + "/api/state",
+		Cluster: p.cluster, Upstreams: upstreams, List: "http://" + api + "/api/state",
 		Metrics: func(w http.ResponseWriter, r *http.Request, host world.Host) {
 			exporter.Handler(p.world, host.Name, log).ServeHTTP(w, r)
 		},
@@ -113,7 +119,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	work.Go(func() { p.tell.run(ctx) })
 	work.Go(func() { p.kubelet.run(ctx) })
-	log.Info("platform runs", "api", api, "proxy", p.proxy, "kubernetes", listeners[2].Addr().String(), "hosts", len(p.world.Hosts()), "seed", cfg.Seed)
+	log.Info("platform runs", "api", api, "proxy", p.proxy, "kubernetes", listeners[2].Addr().String(), "hosts", len(p.cluster.Hosts()), "seed", cfg.Seed)
 
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
@@ -143,6 +149,12 @@ func (p *platform) close(ctx context.Context) {
 	p.tell.close(last)
 }
 
+// Check reads the stack's files and the guests, and starts nothing.
+func Check(cfg Config) error {
+	_, _, err := load(cfg, slog.New(slog.DiscardHandler))
+	return err
+}
+
 // load reads the stack's files and makes the world.
 func load(cfg Config, log *slog.Logger) (*platform, *stack.Health, error) {
 	catalogue, err := stack.LoadMetrics(filepath.Join(cfg.StackDir, "metrics.yaml"))
@@ -159,19 +171,25 @@ func load(cfg Config, log *slog.Logger) (*platform, *stack.Health, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := probed(w, health, file); err != nil {
+	guests, err := guest.Parse(cfg.Replace, cfg.Join, podServices(w), health.Names())
+	if err != nil {
+		return nil, nil, err
+	}
+	hosts := guest.NewCluster(w, guests, started)
+	if err := probed(hosts, health, file); err != nil {
 		return nil, nil, err
 	}
 	return &platform{
-		cfg: cfg, log: log, started: started, world: w,
+		cfg: cfg, log: log, started: started, world: w, cluster: hosts,
 		flow: newFlow(w), pods: cluster.New(cluster.Config{}, log), inbox: inbox.New(inbox.Config{}, log),
 	}, health, nil
 }
 
 // upstreams turns the names of components into the addresses that a scrape configuration has for them.
 func (p *platform) upstreams() (map[string]string, error) {
+	guests := p.cluster.Upstreams()
 	if len(p.cfg.Upstreams) == 0 {
-		return nil, nil
+		return guests, nil
 	}
 	s, err := stack.Load(p.cfg.StackDir)
 	if err != nil {
@@ -191,7 +209,9 @@ func (p *platform) upstreams() (map[string]string, error) {
 		port, _ := c.Port(c.Ready.Port)
 		flags[i] = net.JoinHostPort(name, strconv.Itoa(port.Number)) + "=" + to
 	}
-	return edge.ParseUpstreams(flags)
+	all, err := edge.ParseUpstreams(flags)
+	maps.Copy(guests, all)
+	return guests, err
 }
 
 // listen opens a port on loopback, and nowhere else: what is simulated here is nobody else's to see.
