@@ -121,7 +121,7 @@ func broken(ts *testscript.TestScript, neg bool, args []string) {
 	repo := ts.MkAbs("repo")
 	ts.Check(os.RemoveAll(repo))
 	from := filepath.Dir(ts.Getenv("STACK"))
-	for _, dir := range []string{"stack", "tools"} {
+	for _, dir := range []string{"stack", "tests", "tools"} {
 		ts.Check(os.CopyFS(filepath.Join(repo, dir), os.DirFS(filepath.Join(from, dir))))
 	}
 	file := filepath.Join(repo, "stack", args[0])

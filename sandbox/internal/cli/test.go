@@ -137,6 +137,9 @@ func (f testFlags) run(ctx context.Context, con *console, paths []string, chosen
 			all.Add(j.report.Results...)
 		}
 	}
+	if match != nil && !slices.ContainsFunc(all.Results, func(r report.Result) bool { return match.MatchString(r.Name) }) {
+		return fmt.Errorf("--run %s: no case has a name that matches", f.Match)
+	}
 	if err := f.write(con, all, false); err != nil {
 		return err
 	}
