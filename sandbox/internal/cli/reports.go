@@ -38,7 +38,7 @@ func (c *reportsCmd) Run(con *console) error {
 			return fmt.Errorf("write the reports: %w", err)
 		}
 	}
-	if err := all.Human(con.out, colourful(con.out)); err != nil {
+	if err := all.HumanEnd(con.out, colourful(con.out)); err != nil {
 		return err
 	}
 	return verdict(all)
