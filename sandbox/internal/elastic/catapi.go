@@ -102,13 +102,13 @@ func (r *request) catIndices() (*table, error) {
 			continue
 		}
 		status := "open"
-		if idx.Closed {
+		if idx.State().Closed {
 			status = "close"
 		}
 		row := map[string]string{"health": health, "status": status, "index": idx.Name, "uuid": idx.UUID, "pri": strconv.Itoa(idx.Shards()), "rep": replicas,
 			"docs.count": strconv.Itoa(st.Docs), "docs.deleted": strconv.Itoa(st.Deleted), "store.size": r.size(st.Bytes), "pri.store.size": r.size(st.Bytes), "dataset.size": r.size(st.Bytes),
 			"creation.date": strconv.FormatInt(idx.Created.UnixMilli(), 10), "creation.date.string": stamp(idx.Created)}
-		if idx.Closed {
+		if idx.State().Closed {
 			row["docs.count"], row["docs.deleted"], row["store.size"], row["pri.store.size"], row["dataset.size"] = "", "", "", "", ""
 		}
 		t.rows = append(t.rows, row)
@@ -168,11 +168,11 @@ func (r *request) catAliases() (*table, error) {
 		return nil, err
 	}
 	for _, res := range list {
-		for _, name := range slices.Sorted(maps.Keys(res.Index.Aliases)) {
+		for _, name := range slices.Sorted(maps.Keys(res.Index.State().Aliases)) {
 			if p := r.vars["name"]; p != "" && !matchesAny(strings.Split(p, ","), name) {
 				continue
 			}
-			a := res.Index.Aliases[name]
+			a := res.Index.State().Aliases[name]
 			row := map[string]string{"alias": name, "index": res.Index.Name, "filter": "-", "routing.index": "-", "routing.search": "-", "is_write_index": "-"}
 			if len(a.Filter) > 0 {
 				row["filter"] = "*"

@@ -380,7 +380,7 @@ func (r *request) resolveIndex() (any, error) {
 	indices, aliases := []any{}, map[string][]string{}
 	for _, res := range list {
 		obj := map[string]any{"name": res.Index.Name, "attributes": []string{"open"}, "mode": "standard"}
-		names := slices.Sorted(maps.Keys(res.Index.Aliases))
+		names := slices.Sorted(maps.Keys(res.Index.State().Aliases))
 		if len(names) > 0 {
 			obj["aliases"] = names
 		}

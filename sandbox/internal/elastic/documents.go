@@ -315,7 +315,7 @@ func (s *server) one(name string) (*cluster.Index, error) {
 		return nil, eserr.Illegal("alias [%s] has more than one index associated with it, can't execute a single index op", name)
 	}
 	idx := list[0].Index
-	if idx.Closed {
+	if idx.State().Closed {
 		return nil, eserr.New(400, "index_closed_exception", "closed").With("index", idx.Name).With("index_uuid", idx.UUID)
 	}
 	return idx, nil

@@ -120,7 +120,7 @@ func (r *request) explainILM() (any, error) {
 			}
 			continue
 		}
-		st := idx.ILM
+		st := idx.State().ILM
 		if onlyErrors && st.Error == "" {
 			continue
 		}

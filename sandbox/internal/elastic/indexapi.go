@@ -217,7 +217,7 @@ func (r *request) getFieldMapping() (any, error) {
 // settingsOf prints an index's settings; names narrows them.
 func (r *request) settingsOf(idx *cluster.Index, names string) map[string]any {
 	flat := map[string]any{}
-	for k, v := range idx.Settings {
+	for k, v := range idx.State().Settings {
 		keep := names == ""
 		for _, p := range strings.Split(names, ",") {
 			keep = keep || mapping.Glob(p, k)
@@ -331,7 +331,7 @@ func (r *request) setClosed(closed bool) (any, error) {
 
 func aliasesOf(idx *cluster.Index, patterns []string) map[string]any {
 	out := map[string]any{}
-	for name, a := range idx.Aliases {
+	for name, a := range idx.State().Aliases {
 		if patterns != nil && !matchesAny(patterns, name) {
 			continue
 		}

@@ -54,7 +54,7 @@ func (s *server) targets(expression string, o cluster.Options) ([]*search.Target
 	var out []*search.Target
 	for _, res := range list {
 		idx := res.Index
-		if idx.Closed {
+		if idx.State().Closed {
 			continue
 		}
 		t := &search.Target{Index: idx.Name, UUID: idx.UUID, Mapping: idx.Shard.Mapping(), Snapshot: idx.Shard.Snapshot(),

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"obsandbox/sandbox/internal/elastic/engine"
@@ -64,14 +65,31 @@ type Index struct {
 	Name    string
 	UUID    string
 	Created time.Time
+	// Stream is the data stream that the index backs; empty for others.
+	Stream string
+	Shard  *engine.Shard
+
+	state atomic.Pointer[State]
+}
+
+// State is what of an index changes. A State never changes: change puts another in its place.
+type State struct {
 	// Settings are flat, "index.…", as texts or lists of texts.
 	Settings map[string]any
 	Aliases  map[string]Alias
-	// Stream is the data stream that the index backs; empty for others.
-	Stream string
-	Closed bool
-	ILM    ILMState
-	Shard  *engine.Shard
+	Closed   bool
+	ILM      ILMState
+}
+
+// State is the index as it is now; it must not be changed.
+func (i *Index) State() *State { return i.state.Load() }
+
+// change replaces the state by a changed copy, whose maps are still the old ones: clone them first. The cluster's lock
+// is held, so that no change is lost.
+func (i *Index) change(fn func(*State)) {
+	next := *i.state.Load()
+	fn(&next)
+	i.state.Store(&next)
 }
 
 // stored is an index as it is kept in a file.
@@ -154,11 +172,12 @@ func (c *Cluster) openIndex(file string) error {
 	if err := dec.Decode(&s); err != nil {
 		return fmt.Errorf("read the index's state %s: %w", file, err)
 	}
-	idx := &Index{Name: s.Name, UUID: s.UUID, Created: s.Created, Settings: s.Settings, Aliases: s.Aliases, Stream: s.Stream, Closed: s.Closed, ILM: s.ILM}
-	if idx.Aliases == nil {
-		idx.Aliases = map[string]Alias{}
+	idx := &Index{Name: s.Name, UUID: s.UUID, Created: s.Created, Stream: s.Stream}
+	if s.Aliases == nil {
+		s.Aliases = map[string]Alias{}
 	}
-	limits, err := limitsOf(idx.Settings)
+	idx.state.Store(&State{s.Settings, s.Aliases, s.Closed, s.ILM})
+	limits, err := limitsOf(s.Settings)
 	if err != nil {
 		return fmt.Errorf("read the index's state %s: %w", file, err)
 	}
@@ -206,7 +225,8 @@ func (c *Cluster) indexFile(idx *Index) string {
 }
 
 func (c *Cluster) saveIndex(idx *Index) error {
-	data, err := json.Marshal(stored{idx.Name, idx.UUID, idx.Created, idx.Settings, idx.Aliases, idx.Stream, idx.Closed, idx.ILM, idx.Shard.Mapping().JSON()})
+	st := idx.State()
+	data, err := json.Marshal(stored{idx.Name, idx.UUID, idx.Created, st.Settings, st.Aliases, idx.Stream, st.Closed, st.ILM, idx.Shard.Mapping().JSON()})
 	if err != nil {
 		return fmt.Errorf("write the state of index %s: %w", idx.Name, err)
 	}
@@ -230,7 +250,7 @@ func (c *Cluster) Index(name string) *Index {
 
 // Setting is a setting's text without "index."; empty where it is not set.
 func (i *Index) Setting(name string) string {
-	v, ok := i.Settings["index."+name]
+	v, ok := i.State().Settings["index."+name]
 	if !ok || v == nil {
 		return ""
 	}

@@ -84,8 +84,8 @@ func (c *Cluster) StepILM() error {
 // Age is how old an index is for its lifecycle.
 func (i *Index) Age(now time.Time) time.Duration {
 	from := i.Created
-	if !i.ILM.Rolled.IsZero() {
-		from = i.ILM.Rolled
+	if rolled := i.State().ILM.Rolled; !rolled.IsZero() {
+		from = rolled
 	}
 	if ms, err := strconv.ParseInt(i.Setting("lifecycle.origination_date"), 10, 64); err == nil && ms > 0 {
 		from = time.UnixMilli(ms)
@@ -98,12 +98,12 @@ func (c *Cluster) advance(idx *Index) error {
 	c.mu.RLock()
 	name := idx.Setting("lifecycle.name")
 	policy := c.meta.Policies[name]
-	state := idx.ILM
+	state := idx.State().ILM
 	c.mu.RUnlock()
 	now := c.Now()
 	set := func(s ILMState) {
 		c.mu.Lock()
-		idx.ILM = s
+		idx.change(func(st *State) { st.ILM = s })
 		c.mu.Unlock()
 		c.touch(idx)
 	}
@@ -186,7 +186,7 @@ func (c *Cluster) actions(idx *Index, p phase, state *ILMState, now time.Time, s
 			return false, nil // there is nothing left to advance
 		}
 		c.mu.RLock()
-		state.Rolled = idx.ILM.Rolled
+		state.Rolled = idx.State().ILM.Rolled
 		c.mu.RUnlock()
 		state.Done = append(slices.Clone(state.Done), action)
 		state.Action, state.ActionTime, state.Step, state.StepTime = "complete", now, "complete", now
@@ -231,7 +231,7 @@ func (c *Cluster) act(idx *Index, action string, src map[string]any, now time.Ti
 			return false, eserr.Illegal("setting [index.lifecycle.rollover_alias] for index [%s] is empty or not defined", idx.Name)
 		}
 		c.mu.RLock()
-		rolled := !idx.ILM.Rolled.IsZero()
+		rolled := !idx.State().ILM.Rolled.IsZero()
 		c.mu.RUnlock()
 		if rolled {
 			return true, nil
@@ -346,22 +346,23 @@ func (c *Cluster) roll(name string, s *DataStream, old *Index, res *RolloverResu
 		if err != nil {
 			return err
 		}
-		alias := old.Aliases[name]
+		alias := old.State().Aliases[name]
 		yes, no := true, false
-		next.Aliases = maps.Clone(next.Aliases)
-		old.Aliases = maps.Clone(old.Aliases)
+		nextAliases, oldAliases := maps.Clone(next.State().Aliases), maps.Clone(old.State().Aliases)
 		if alias.IsWriteIndex != nil && *alias.IsWriteIndex {
 			was := alias
 			was.IsWriteIndex = &no
-			old.Aliases[name] = was
+			oldAliases[name] = was
 			alias.IsWriteIndex = &yes
 		} else {
-			delete(old.Aliases, name)
+			delete(oldAliases, name)
 		}
-		next.Aliases[name] = alias
+		nextAliases[name] = alias
+		next.change(func(st *State) { st.Aliases = nextAliases })
+		old.change(func(st *State) { st.Aliases = oldAliases })
 		c.touch(next)
 	}
-	old.ILM.Rolled = c.Now()
+	old.change(func(st *State) { st.ILM.Rolled = c.Now() })
 	c.touch(old)
 	return nil
 }
@@ -370,11 +371,11 @@ func (c *Cluster) roll(name string, s *DataStream, old *Index, res *RolloverResu
 func (c *Cluster) Retry(indices []*Index) error {
 	c.mu.Lock()
 	for _, idx := range indices {
-		if idx.ILM.FailedStep == "" {
+		if idx.State().ILM.FailedStep == "" {
 			c.mu.Unlock()
 			return eserr.Illegal("cannot retry an action for an index [%s] that has not encountered an error when running a Lifecycle Policy", idx.Name)
 		}
-		idx.ILM.Step, idx.ILM.FailedStep, idx.ILM.Error = idx.ILM.FailedStep, "", ""
+		idx.change(func(st *State) { st.ILM.Step, st.ILM.FailedStep, st.ILM.Error = st.ILM.FailedStep, "", "" })
 		c.touch(idx)
 	}
 	c.mu.Unlock()
@@ -385,10 +386,10 @@ func (c *Cluster) Retry(indices []*Index) error {
 func (c *Cluster) Unmanage(indices []*Index) error {
 	c.mu.Lock()
 	for _, idx := range indices {
-		settings := maps.Clone(idx.Settings)
+		settings := maps.Clone(idx.State().Settings)
 		delete(settings, "index.lifecycle.name")
 		delete(settings, "index.lifecycle.rollover_alias")
-		idx.Settings, idx.ILM = settings, ILMState{}
+		idx.change(func(st *State) { st.Settings, st.ILM = settings, ILMState{} })
 		c.touch(idx)
 	}
 	c.mu.Unlock()

@@ -35,7 +35,7 @@ func (c *Cluster) create(name string, body Body, stream string) (*Index, error) 
 		return nil, eserr.New(400, "invalid_index_name_exception", "Invalid index name [%s], already exists as data stream", name).With("index", name).With("index_uuid", "_na_")
 	}
 	for _, idx := range c.indices {
-		if _, taken := idx.Aliases[name]; taken {
+		if _, taken := idx.State().Aliases[name]; taken {
 			return nil, eserr.New(400, "invalid_index_name_exception", "Invalid index name [%s], already exists as alias", name).With("index", name).With("index_uuid", "_na_")
 		}
 	}
@@ -62,7 +62,8 @@ func (c *Cluster) create(name string, body Body, stream string) (*Index, error) 
 		}
 	}
 	now := c.Now()
-	idx := &Index{Name: name, UUID: NewUUID(), Created: now, Aliases: map[string]Alias{}, Stream: stream, Settings: settings}
+	idx := &Index{Name: name, UUID: NewUUID(), Created: now, Stream: stream}
+	aliases := map[string]Alias{}
 	settings["index.provided_name"], settings["index.uuid"] = name, idx.UUID
 	settings["index.creation_date"] = fmt.Sprint(now.UnixMilli())
 	settings["index.version.created"] = "9039000"
@@ -71,8 +72,8 @@ func (c *Cluster) create(name string, body Body, stream string) (*Index, error) 
 		settings["index.hidden"] = "true"
 		settings["index.routing.allocation.include._tier_preference"] = "data_hot"
 	}
-	for _, aliases := range []map[string]any{from.Aliases, body.Aliases} {
-		for alias, v := range aliases {
+	for _, given := range []map[string]any{from.Aliases, body.Aliases} {
+		for alias, v := range given {
 			a, err := parseAlias(alias, v)
 			if err != nil {
 				return nil, err
@@ -80,9 +81,10 @@ func (c *Cluster) create(name string, body Body, stream string) (*Index, error) 
 			if c.indices[alias] != nil {
 				return nil, eserr.New(400, "invalid_alias_name_exception", "Invalid alias name [%s]: an index or data stream exists with the same name as the alias", alias)
 			}
-			idx.Aliases[strings.ReplaceAll(alias, "{index}", name)] = a
+			aliases[strings.ReplaceAll(alias, "{index}", name)] = a
 		}
 	}
+	idx.state.Store(&State{Settings: settings, Aliases: aliases})
 	limits, err := limitsOf(settings)
 	if err != nil {
 		return nil, err
@@ -209,7 +211,7 @@ func (c *Cluster) UpdateAliases(actions []AliasAction) error {
 	var gone []*Index
 	of := func(idx *Index) map[string]Alias {
 		if changed[idx] == nil {
-			changed[idx] = maps.Clone(idx.Aliases)
+			changed[idx] = maps.Clone(idx.State().Aliases)
 		}
 		return changed[idx]
 	}
@@ -257,7 +259,7 @@ func (c *Cluster) UpdateAliases(actions []AliasAction) error {
 		// One write index an alias.
 		writers := map[string][]string{}
 		for _, idx := range c.indices {
-			aliases := idx.Aliases
+			aliases := idx.State().Aliases
 			if ch := changed[idx]; ch != nil {
 				aliases = ch
 			}
@@ -277,7 +279,7 @@ func (c *Cluster) UpdateAliases(actions []AliasAction) error {
 	}()
 	if err == nil {
 		for idx, aliases := range changed {
-			idx.Aliases = aliases
+			idx.change(func(st *State) { st.Aliases = aliases })
 			c.touch(idx)
 		}
 		for _, idx := range gone {
@@ -309,7 +311,7 @@ func (c *Cluster) PutMapping(indices []*Index, src map[string]any) error {
 func (c *Cluster) SetClosed(indices []*Index, closed bool) error {
 	c.mu.Lock()
 	for _, idx := range indices {
-		idx.Closed = closed
+		idx.change(func(st *State) { st.Closed = closed })
 		c.touch(idx)
 	}
 	c.mu.Unlock()

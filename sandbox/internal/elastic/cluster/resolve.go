@@ -77,8 +77,8 @@ func (c *Cluster) resolve(expression string, o Options) ([]Resolved, error) {
 				add(idx, nil, true)
 			}
 			for _, idx := range c.indices {
-				for alias, a := range idx.Aliases {
-					if mapping.Glob(name, alias) && (!a.IsHidden || o.Hidden) && (o.Open && !idx.Closed || o.Closed && idx.Closed) {
+				for alias, a := range idx.State().Aliases {
+					if mapping.Glob(name, alias) && (!a.IsHidden || o.Hidden) && (o.Open && !idx.State().Closed || o.Closed && idx.State().Closed) {
 						add(idx, a.Filter, len(a.Filter) == 0)
 					}
 				}
@@ -96,7 +96,7 @@ func (c *Cluster) resolve(expression string, o Options) ([]Resolved, error) {
 			continue
 		}
 		if idx := c.indices[name]; idx != nil {
-			if idx.Closed && o.ForbidClosed {
+			if idx.State().Closed && o.ForbidClosed {
 				if o.IgnoreMissing {
 					continue
 				}
@@ -113,7 +113,7 @@ func (c *Cluster) resolve(expression string, o Options) ([]Resolved, error) {
 		}
 		any := false
 		for _, idx := range c.indices {
-			if a, ok := idx.Aliases[name]; ok {
+			if a, ok := idx.State().Aliases[name]; ok {
 				any = true
 				add(idx, a.Filter, len(a.Filter) == 0)
 			}
@@ -136,7 +136,7 @@ func (c *Cluster) matching(pattern string, o Options) []*Index {
 	var out []*Index
 	for name, idx := range c.indices {
 		hidden := idx.Setting("hidden") == "true" && !(strings.HasPrefix(pattern, ".") && strings.HasPrefix(name, "."))
-		if mapping.Glob(pattern, name) && (o.Hidden || !hidden) && (o.Open && !idx.Closed || o.Closed && idx.Closed) {
+		if mapping.Glob(pattern, name) && (o.Hidden || !hidden) && (o.Open && !idx.State().Closed || o.Closed && idx.State().Closed) {
 			out = append(out, idx)
 		}
 	}
@@ -283,14 +283,14 @@ func (c *Cluster) forWrite(name string, create, requireAlias, requireStream bool
 	} else {
 		var with []*Index
 		for _, i := range c.indices {
-			if a, ok := i.Aliases[name]; ok {
+			if a, ok := i.State().Aliases[name]; ok {
 				with = append(with, i)
 				if a.IsWriteIndex != nil && *a.IsWriteIndex {
 					idx = i
 				}
 			}
 		}
-		if idx == nil && len(with) == 1 && (with[0].Aliases[name].IsWriteIndex == nil || *with[0].Aliases[name].IsWriteIndex) {
+		if idx == nil && len(with) == 1 && (with[0].State().Aliases[name].IsWriteIndex == nil || *with[0].State().Aliases[name].IsWriteIndex) {
 			idx = with[0]
 		}
 		if idx == nil && len(with) > 0 {
@@ -309,7 +309,7 @@ func (i *Index) writable() error {
 		return eserr.New(403, "cluster_block_exception", "index [%s] blocked by: [FORBIDDEN/%d/%s];", i.Name, id, why).With("index", i.Name)
 	}
 	switch {
-	case i.Closed:
+	case i.State().Closed:
 		return eserr.New(400, "index_closed_exception", "closed").With("index", i.Name).With("index_uuid", i.UUID)
 	case i.Setting("blocks.read_only") == "true":
 		return block(5, "read_only", "index read-only (api)")
@@ -338,7 +338,7 @@ func (c *Cluster) Aliased(name string) []*Index {
 	defer c.mu.RUnlock()
 	var out []*Index
 	for _, idx := range c.indices {
-		if _, ok := idx.Aliases[name]; ok {
+		if _, ok := idx.State().Aliases[name]; ok {
 			out = append(out, idx)
 		}
 	}

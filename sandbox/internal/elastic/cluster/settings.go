@@ -271,7 +271,7 @@ func (i *Index) Shards() int {
 
 // DefaultField is index.query.default_field.
 func (i *Index) DefaultField() []string {
-	switch v := i.Settings["index.query.default_field"].(type) {
+	switch v := i.State().Settings["index.query.default_field"].(type) {
 	case string:
 		if v != "*" {
 			return []string{v}
@@ -317,7 +317,7 @@ func Nested(flat map[string]any) map[string]any {
 func (c *Cluster) UpdateSettings(indices []*Index, src map[string]any, preserve bool) error {
 	flat := FlatSettings(src)
 	for _, idx := range indices {
-		if err := checkSettings(flat, !idx.Closed); err != nil {
+		if err := checkSettings(flat, !idx.State().Closed); err != nil {
 			e := eserr.From(err)
 			e.Reason = strings.Replace(e.Reason, "indices [[_]]", "indices [["+idx.Name+"/"+idx.UUID+"]]", 1)
 			return e
@@ -325,7 +325,7 @@ func (c *Cluster) UpdateSettings(indices []*Index, src map[string]any, preserve 
 	}
 	c.mu.Lock()
 	for _, idx := range indices {
-		settings := maps.Clone(idx.Settings)
+		settings := maps.Clone(idx.State().Settings)
 		for k, v := range flat {
 			switch {
 			case v == nil:
@@ -335,7 +335,7 @@ func (c *Cluster) UpdateSettings(indices []*Index, src map[string]any, preserve 
 				settings[k] = v
 			}
 		}
-		idx.Settings = settings
+		idx.change(func(st *State) { st.Settings = settings })
 		limits, err := limitsOf(settings)
 		if err == nil {
 			err = idx.Shard.UpdateMapping(func(m *mapping.Mapping) (*mapping.Mapping, error) { return m.WithLimits(limits), nil })
