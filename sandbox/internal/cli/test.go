@@ -26,6 +26,7 @@ type testCmd struct {
 	Slos          testSLOs          `cmd:"" name:"slos" help:"Whether the objectives' rules are the ones that slos.yaml makes."`
 	Pipelines     testPipelines     `cmd:"" help:"Case files of Logstash's pipelines, with coverage."`
 	Scenarios     testScenarios     `cmd:"" help:"Incidents on simulated time: faults, and the alerts and notifications that come of them."`
+	Detection     testDetection     `cmd:"" help:"Per alert: time to detect, time to notify, false alarms in a simulated week of normal and of noisy load."`
 	Dashboards    testDashboards    `cmd:"" help:"Checks of dashboards: words, units, queries, limits, links."`
 }
 

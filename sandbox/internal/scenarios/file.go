@@ -29,9 +29,11 @@ type Scenario struct {
 	Start    time.Time      `yaml:"start"`
 	Duration stack.Duration `yaml:"duration"`
 	// Noise makes the load stray more than usual: 1 is the usual.
-	Noise    float64 `yaml:"noise"`
-	Timeline []Event `yaml:"timeline"`
-	Expect   Expect  `yaml:"expect"`
+	Noise float64 `yaml:"noise"`
+	// Slow evaluates groups that record series no more often than this, which makes long scenarios short.
+	Slow     stack.Duration `yaml:"slow"`
+	Timeline []Event        `yaml:"timeline"`
+	Expect   Expect         `yaml:"expect"`
 }
 
 // Event sets a fault, or clears one.

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -93,18 +92,13 @@ type Inhibition struct {
 // Simulation is one run. Its methods are for one goroutine.
 type Simulation struct {
 	World *world.World
-	// Transitions are in the order of time.
-	Transitions []Transition
-	// Alerts are the names of all alerting rules, sorted.
-	Alerts []string
-	// Intervals are how often things happened.
+	// ScrapeInterval is the time between scrapes.
 	ScrapeInterval time.Duration
 
 	cfg           Config
 	store         *Store
 	scraper       *scraper
-	engine        *promql.Engine
-	groups        []*ruleGroup
+	rules         *Rules
 	dispatcher    *Dispatcher
 	inbox         *inbox.Inbox
 	server        *httptest.Server
@@ -113,25 +107,6 @@ type Simulation struct {
 	external      labels.Labels
 	notifications []Notification
 	inhibitions   []Inhibition
-}
-
-// ruleGroup is a group with its place in time.
-type ruleGroup struct {
-	*rules.Group
-	every, offset time.Duration
-	alerting      []*alertingRule
-	known         []rules.Rule
-}
-
-type alertingRule struct {
-	*rules.AlertingRule
-	states map[uint64]known
-}
-
-type known struct {
-	state  rules.AlertState
-	labels model.LabelSet
-	active time.Time
 }
 
 // New prepares a simulation; nothing has been scraped yet. Close ends it.
@@ -172,10 +147,10 @@ func (s *Simulation) open(ctx context.Context) error {
 		s.ScrapeInterval = s.cfg.Scrape
 	}
 	s.store = NewStore(s.cfg.Exact)
-	s.engine = promql.NewEngine(promql.EngineOpts{
-		MaxSamples: 50_000_000, Timeout: 2 * time.Minute, LookbackDelta: 5 * time.Minute, Parser: parser.NewParser(unittest.ParserOptions()),
-	})
-	if err := s.load(ctx, time.Duration(conf.GlobalConfig.EvaluationInterval)); err != nil {
+	s.rules, err = LoadRules(ctx, RulesConfig{
+		Files: s.cfg.Rules, Interval: time.Duration(conf.GlobalConfig.EvaluationInterval), Slow: s.cfg.Slow, External: s.external, Notify: s.receive,
+	}, s.store)
+	if err != nil {
 		return err
 	}
 	wanted, err := s.selectors()
@@ -188,74 +163,11 @@ func (s *Simulation) open(ctx context.Context) error {
 	return s.notifier()
 }
 
-// load reads the rules as Prometheus does.
-func (s *Simulation) load(ctx context.Context, interval time.Duration) error {
-	manager := rules.NewManager(&rules.ManagerOptions{
-		QueryFunc:   rules.EngineQueryFunc(s.engine, s.store),
-		Queryable:   s.store,
-		Appendable:  s.store,
-		Context:     ctx,
-		NotifyFunc:  s.receive,
-		Logger:      promslog.NewNopLogger(),
-		Parser:      parser.NewParser(unittest.ParserOptions()),
-		ResendDelay: time.Minute,
-		ExternalURL: &url.URL{Scheme: "http", Host: "prometheus.example.com"},
-	})
-	groups, errs := manager.LoadGroups(interval, s.external, "http://prometheus.example.com", nil, false, s.cfg.Rules...)
-	if len(errs) > 0 {
-		return errors.Join(errs...)
-	}
-	for _, g := range groups {
-		rg := &ruleGroup{Group: g, every: g.Interval(), known: g.Rules()}
-		for _, r := range rg.known {
-			if a, ok := r.(*rules.AlertingRule); ok {
-				a.SetRestored(true) // there is nothing to restore, and no ALERTS would be written
-				rg.alerting = append(rg.alerting, &alertingRule{AlertingRule: a, states: map[uint64]known{}})
-				if !slices.Contains(s.Alerts, a.Name()) {
-					s.Alerts = append(s.Alerts, a.Name())
-				}
-			}
-		}
-		if s.cfg.Slow > 0 && (len(rg.alerting) == 0 || len(rg.alerting) < len(rg.known)) {
-			rg.every = max(rg.every, s.cfg.Slow)
-		}
-		s.groups = append(s.groups, rg)
-	}
-	// Groups that record come before those that only ask; else by their names, so that a run is the same anywhere.
-	slices.SortFunc(s.groups, func(a, b *ruleGroup) int {
-		if x, y := len(a.alerting) > 0, len(b.alerting) > 0; x != y {
-			if y {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(filepath.Base(a.File())+" "+a.Name(), filepath.Base(b.File())+" "+b.Name())
-	})
-	slices.Sort(s.Alerts)
-	return nil
-}
-
 // selectors are those of all rules and of what will be asked.
 func (s *Simulation) selectors() ([]selector, error) {
 	var out []selector
-	collect := func(e parser.Expr) {
-		parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
-			if v, ok := n.(*parser.VectorSelector); ok {
-				sel := selector{name: v.Name, matchers: v.LabelMatchers}
-				for _, m := range v.LabelMatchers {
-					if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
-						sel.name = m.Value
-					}
-				}
-				out = append(out, sel)
-			}
-			return nil
-		})
-	}
-	for _, g := range s.groups {
-		for _, r := range g.known {
-			collect(r.Query())
-		}
+	for _, g := range s.rules.groups {
+		out = append(out, g.selectors()...)
 	}
 	p := parser.NewParser(unittest.ParserOptions())
 	for _, expr := range s.cfg.Ask {
@@ -263,7 +175,7 @@ func (s *Simulation) selectors() ([]selector, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", expr, err)
 		}
-		collect(e)
+		out = append(out, selectorsOf(e)...)
 	}
 	return out, nil
 }
@@ -391,7 +303,7 @@ func (s *Simulation) receive(_ context.Context, expr string, alerts ...*rules.Al
 	for _, a := range alerts {
 		c := &alert.Alert{Alert: model.Alert{
 			Labels: labelSet(a.Labels), Annotations: labelSet(a.Annotations), StartsAt: a.FiredAt, EndsAt: a.ValidUntil,
-			GeneratorURL: "http://prometheus.example.com/graph?g0.expr=" + url.QueryEscape(expr) + "&g0.tab=1",
+			GeneratorURL: prometheusURL + "/graph?g0.expr=" + url.QueryEscape(expr) + "&g0.tab=1",
 		}}
 		if !a.ResolvedAt.IsZero() {
 			c.EndsAt = a.ResolvedAt
@@ -404,12 +316,6 @@ func (s *Simulation) receive(_ context.Context, expr string, alerts ...*rules.Al
 		out = append(out, c)
 	}
 	s.dispatcher.Receive(s.now, out...)
-}
-
-func labelSet(l labels.Labels) model.LabelSet {
-	out := model.LabelSet{}
-	l.Range(func(l labels.Label) { out[model.LabelName(l.Name)] = model.LabelValue(l.Value) })
-	return out
 }
 
 // Advance lets time pass until then: every second that something happens in.
@@ -445,14 +351,67 @@ func (s *Simulation) step(ctx context.Context, t time.Time) error {
 	if since == 0 {
 		return nil
 	}
-	for _, g := range s.groups {
-		if since%g.every == 0 {
-			if err := s.evaluate(ctx, g, t); err != nil {
+	if err := s.rules.Eval(ctx, t, since, func(bool) bool { return true }); err != nil {
+		return err
+	}
+	return s.dispatcher.Advance(ctx, t)
+}
+
+// Leap is Advance for a time in which nobody breaks anything: scrapes come first, then what is recorded, then alerts and
+// what is sent, each for the whole time. It comes to the same and takes a fraction.
+func (s *Simulation) Leap(ctx context.Context, to time.Time) error {
+	from := s.now
+	if err := s.seconds(ctx, from, to, func(t time.Time, since time.Duration) error {
+		if since%s.ScrapeInterval != 0 {
+			return nil
+		}
+		s.World.Advance(t)
+		return s.scraper.scrape()
+	}); err != nil {
+		return err
+	}
+	if err := s.seconds(ctx, from, to, func(t time.Time, since time.Duration) error {
+		if !s.rules.Due(since, true) || since == 0 {
+			return nil
+		}
+		s.now = t
+		return s.rules.Eval(ctx, t, since, func(recording bool) bool { return recording })
+	}); err != nil {
+		return err
+	}
+	if err := s.rules.Ahead(ctx, s.cfg.Start, from.Add(time.Second), to); err != nil {
+		return err
+	}
+	if err := s.seconds(ctx, from, to, func(t time.Time, since time.Duration) error {
+		s.now = t
+		if since != 0 && s.rules.Due(since, false) {
+			if err := s.rules.Eval(ctx, t, since, func(recording bool) bool { return !recording }); err != nil {
 				return err
 			}
 		}
+		return s.dispatcher.Advance(ctx, t)
+	}); err != nil {
+		return err
 	}
-	return s.dispatcher.Advance(ctx, t)
+	s.now = to
+	s.forget(to)
+	return nil
+}
+
+// seconds calls fn for every second after from, and for the first of all.
+func (s *Simulation) seconds(ctx context.Context, from, to time.Time, fn func(t time.Time, since time.Duration) error) error {
+	for t := from; !t.After(to); t = t.Add(time.Second) {
+		if t.Equal(from) && !t.Equal(s.cfg.Start) {
+			continue
+		}
+		if err := fn(t, t.Sub(s.cfg.Start)); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // forget drops what no rule looks back to: no window of scraped series is longer than three days.
@@ -468,35 +427,18 @@ func (s *Simulation) forget(t time.Time) {
 	}
 }
 
-func (s *Simulation) evaluate(ctx context.Context, g *ruleGroup, t time.Time) error {
-	g.Eval(ctx, t)
-	for _, r := range g.known {
-		if err := r.LastError(); err != nil {
-			return fmt.Errorf("simulate: rule %s at %s: %w", r.Name(), t.UTC().Format(time.RFC3339), err)
-		}
-	}
-	for _, r := range g.alerting {
-		now := map[uint64]known{}
-		for _, a := range r.ActiveAlerts() {
-			now[a.Labels.Hash()] = known{a.State, labelSet(a.Labels), a.ActiveAt}
-		}
-		var changed []Transition
-		for h, k := range now {
-			if r.states[h].state != k.state || r.states[h].labels == nil {
-				changed = append(changed, Transition{t, r.Name(), k.labels, k.state.String(), k.active})
-			}
-		}
-		for h, k := range r.states {
-			if _, ok := now[h]; !ok {
-				changed = append(changed, Transition{t, r.Name(), k.labels, rules.StateInactive.String(), k.active})
-			}
-		}
-		slices.SortFunc(changed, func(a, b Transition) int { return strings.Compare(a.Labels.String(), b.Labels.String()) })
-		s.Transitions = append(s.Transitions, changed...)
-		r.states = now
-	}
-	return nil
+// Transitions are the changes of alerts' states, in the order of time.
+func (s *Simulation) Transitions() []Transition {
+	out := slices.Clone(s.rules.Transitions)
+	slices.SortStableFunc(out, func(a, b Transition) int { return a.At.Compare(b.At) })
+	return out
 }
+
+// Alerts are the names of all alerting rules, sorted.
+func (s *Simulation) Alerts() []string { return s.rules.Alerts }
+
+// Now is the moment that the simulation has come to.
+func (s *Simulation) Now() time.Time { return s.now }
 
 // Notifications are all that were sent, in the order of time.
 func (s *Simulation) Notifications() []Notification { return s.notifications }
@@ -506,7 +448,7 @@ func (s *Simulation) Inhibitions() []Inhibition { return s.inhibitions }
 
 // Query evaluates an expression, which must be among those that Config.Ask names.
 func (s *Simulation) Query(ctx context.Context, expr string, at time.Time) (promql.Vector, error) {
-	return rules.EngineQueryFunc(s.engine, s.store)(ctx, expr, at)
+	return s.rules.Query(ctx, expr, at)
 }
 
 // Stored is the number of series and of samples that are kept.
@@ -514,8 +456,8 @@ func (s *Simulation) Stored() (series, samples int) { return s.store.Count() }
 
 // Close gives everything back.
 func (s *Simulation) Close() {
-	if s.engine != nil {
-		_ = s.engine.Close()
+	if s.rules != nil {
+		s.rules.Close()
 	}
 	if s.server != nil {
 		s.server.Close()

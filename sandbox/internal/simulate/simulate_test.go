@@ -27,7 +27,7 @@ func TestTryout(t *testing.T) {
 	t.Log("2h", time.Since(began))
 	a, b := s.Stored()
 	t.Log("series", a, "samples", b)
-	for _, x := range s.Transitions {
+	for _, x := range s.Transitions() {
 		t.Log(x.At.Sub(start), x.Alert, x.State, x.Labels)
 	}
 	for _, x := range s.Notifications() {

