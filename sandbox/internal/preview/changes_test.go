@@ -2,6 +2,8 @@ package preview
 
 import (
 	"fmt"
+	"image"
+	"image/color"
 	"os"
 	"strings"
 	"testing"
@@ -127,4 +129,21 @@ func TestSearch(t *testing.T) {
 	}
 	_, err := sc.search("level:(")
 	require.Error(t, err)
+}
+
+func TestPaletted(t *testing.T) {
+	t.Parallel()
+	img := image.NewRGBA(image.Rect(0, 0, 300, 2))
+	for x := range 300 {
+		img.SetRGBA(x, 0, color.RGBA{uint8(x), uint8(x / 256), 0, 255})
+		img.SetRGBA(x, 1, color.RGBA{200, 100, 50, 255})
+	}
+	got := paletted(img)
+	assert.Len(t, got.Palette, 256)
+	assert.Equal(t, color.RGBA{200, 100, 50, 255}, got.At(7, 1), "what is frequent stays")
+	assert.Equal(t, img.At(9, 0), got.At(9, 0))
+	for x := range 300 {
+		r, _, _, _ := got.At(x, 0).RGBA()
+		assert.InDelta(t, int(uint8(x)), int(r>>8), 46, "what is rare is near")
+	}
 }

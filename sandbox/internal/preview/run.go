@@ -239,7 +239,7 @@ func shootAll(ctx context.Context, opt Options, scenes []*Scene, versions []Vers
 		if jobs[i].version != "head" {
 			continue
 		}
-		name, err := save(shot.UID+"-"+shot.Scene+".png", shot.Image)
+		name, err := save(shot.UID+"-"+shot.Scene+".png", paletted(shot.Image))
 		if err != nil {
 			return pics, err
 		}

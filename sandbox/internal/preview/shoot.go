@@ -188,7 +188,7 @@ func writePNG(file string, img image.Image) (err error) {
 		return fmt.Errorf("write a picture: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(f, img); err != nil {
+	if err := (&png.Encoder{CompressionLevel: png.DefaultCompression}).Encode(f, img); err != nil {
 		return fmt.Errorf("write the picture %s: %w", file, err)
 	}
 	return nil

@@ -21,7 +21,8 @@ async function test(name, run, options = {}) {
   const page = await context.newPage();
   const errors = [];
   page.on('pageerror', (e) => errors.push(`the page fails: ${e}`));
-  page.on('console', (m) => m.type() === 'error' && errors.push(`the page complains: ${m.text()}`));
+  page.on('console', (m) => m.type() === 'error' && errors.push(`the page complains: ${m.text()} ${m.location().url}`));
+  page.on('requestfailed', (r) => r.failure()?.errorText !== 'net::ERR_ABORTED' && errors.push(`${r.failure()?.errorText} ${r.url()}`));
   const began = Date.now();
   try {
     await run(page);
@@ -142,8 +143,8 @@ await test('PromQL is asked and drawn', async (page) => {
   await page.goto(base + '/explore');
   await page.locator('.cm-content').click();
   await page.keyboard.type('sum by (job) (up)');
-  await page.keyboard.press('Escape');
-  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.press('Escape'); // the completion's list
+  await page.keyboard.press('Enter');
   await page.locator('.u-over').first().waitFor({ timeout: 10_000 });
   await picture(page, 'explore-metrics');
 });

@@ -94,7 +94,7 @@ function Board({ dashboard, route, theme }: { dashboard: any; route: Route; them
             onZoom={() => { const half = (range.to.valueOf() - range.from.valueOf()) / 2; zoom(range.from.valueOf() - half, range.to.valueOf() + half); }}
           />
           <RefreshPicker
-            value={every} intervals={['5s', '10s', '30s', '1m', '5m']} onRefresh={refresh}
+            tooltip="Refresh" value={every} intervals={['5s', '10s', '30s', '1m', '5m']} onRefresh={refresh}
             onIntervalChanged={(i) => navigate(withParams(route, { refresh: i }), true)}
           />
         </div>
