@@ -70,13 +70,13 @@ func (m *Obsandbox) Configuration(ctx context.Context) error {
 // Every alert and every query of the rules does what its tests say.
 // +check
 func (m *Obsandbox) Rules(ctx context.Context) error {
-	return m.check(ctx, m.kind([]string{"stack/grafana", "tests/routes", "tests/pipelines"}, "rules"))
+	return m.check(ctx, m.kind([]string{"stack/grafana/dashboards", "stack/grafana/*.go", "tests/routes", "tests/pipelines"}, "rules"))
 }
 
 // Every alert reaches whom it should.
 // +check
 func (m *Obsandbox) Routes(ctx context.Context) error {
-	return m.check(ctx, m.kind([]string{"stack/grafana", "tests/rules", "tests/pipelines"}, "routes"))
+	return m.check(ctx, m.kind([]string{"stack/grafana/dashboards", "stack/grafana/*.go", "tests/rules", "tests/pipelines"}, "routes"))
 }
 
 // Prometheus, Alertmanager, Logstash, Jaeger and Elasticsearch accept their configuration: their own checks, in the images
