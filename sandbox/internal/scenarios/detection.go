@@ -141,15 +141,29 @@ func (o DetectionOptions) fault(ctx context.Context, f *Figure) error {
 			break
 		}
 	}
-	for _, n := range sim.Notifications() {
-		about := slices.ContainsFunc(n.Alerts, func(l model.LabelSet) bool { return string(l[model.AlertNameLabel]) == f.Alert })
-		if about && n.At.After(began) {
-			f.Notify = n.At.Sub(began)
-			break
+	if f.Notify = notified(sim, f.Alert, began); f.Detect > 0 && f.Notify == 0 {
+		// A graver alert about the same may silence it for as long as the fault lasts.
+		if err := sim.World.Clear(f.Fault, f.Service); err != nil {
+			return err
 		}
+		if err := advance(ctx, sim, sim.Now().Add(2*time.Hour)); err != nil {
+			return err
+		}
+		f.Notify = notified(sim, f.Alert, began)
 	}
 	o.Progress("fault " + f.Fault + ", simulated")
 	return nil
+}
+
+// notified is how long after a time somebody is first told of an alert; 0 for never.
+func notified(sim *simulate.Simulation, alert string, began time.Time) time.Duration {
+	for _, n := range sim.Notifications() {
+		about := slices.ContainsFunc(n.Alerts, func(l model.LabelSet) bool { return string(l[model.AlertNameLabel]) == alert })
+		if about && n.At.After(began) {
+			return n.At.Sub(began)
+		}
+	}
+	return 0
 }
 
 // quiet is a time without a fault: how often each alert fires.

@@ -5,35 +5,92 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"obsandbox/sandbox/internal/stack"
 )
 
-func TestTryout(t *testing.T) {
+func morning() time.Time { return time.Date(2025, 1, 6, 9, 0, 0, 0, time.UTC) }
+
+func open(t *testing.T, cfg Config) *Simulation {
+	t.Helper()
 	st, err := stack.Load("../../../stack")
 	require.NoError(t, err)
-	start := time.Date(2025, 1, 6, 9, 0, 0, 0, time.UTC)
-	ctx := context.Background()
-	began := time.Now()
-	s, err := New(ctx, Config{Stack: st, Start: start, Seed: 1})
+	cfg.Stack, cfg.Start, cfg.Seed = st, morning(), 1
+	s, err := New(t.Context(), cfg)
 	require.NoError(t, err)
-	defer s.Close()
-	t.Log("new", time.Since(began))
-	require.NoError(t, s.Advance(ctx, start.Add(10*time.Minute)))
-	t.Log("10m", time.Since(began))
-	require.NoError(t, s.World.Set("pod-gone", "shipping-collector", start.Add(40*time.Minute)))
-	require.NoError(t, s.Advance(ctx, start.Add(2*time.Hour)))
-	t.Log("2h", time.Since(began))
-	a, b := s.Stored()
-	t.Log("series", a, "samples", b)
-	for _, x := range s.Transitions() {
-		t.Log(x.At.Sub(start), x.Alert, x.State, x.Labels)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// TestLeapsAndStorageChangeNothing plays the same incident second by second with every sample, and in leaps with few.
+func TestLeapsAndStorageChangeNothing(t *testing.T) {
+	t.Parallel()
+	play := func(cfg Config, advance func(*Simulation, context.Context, time.Time) error) *Simulation {
+		cfg.Slow = time.Minute
+		s := open(t, cfg)
+		require.NoError(t, advance(s, t.Context(), morning().Add(10*time.Minute)))
+		require.NoError(t, s.World.Set("pod-gone", "shipping-collector", morning().Add(25*time.Minute)))
+		require.NoError(t, advance(s, t.Context(), morning().Add(40*time.Minute)))
+		return s
 	}
-	for _, x := range s.Notifications() {
-		t.Log(x.At.Sub(start), x.Receiver, x.Group, x.Status, x.Title, "|", x.Text)
+	steps := play(Config{Exact: true}, (*Simulation).Advance)
+	leaps := play(Config{}, (*Simulation).Leap)
+	require.NotEmpty(t, steps.Transitions())
+	assert.Equal(t, steps.Transitions(), leaps.Transitions())
+	require.NotEmpty(t, steps.Notifications())
+	a, b := steps.Notifications(), leaps.Notifications()
+	for i := range a {
+		a[i].Payload = nil
 	}
-	for _, x := range s.Inhibitions() {
-		t.Log(x.From.Sub(start), x.To.Sub(start), x.Receiver, x.Labels)
+	for i := range b {
+		b[i].Payload = nil
 	}
+	assert.Equal(t, a, b)
+}
+
+// TestARateOfFewSamples compares long rates of few samples with those of all, over restarts and series that come and go.
+func TestARateOfFewSamples(t *testing.T) {
+	t.Parallel()
+	var s [2]*Simulation
+	const expr = `sum(rate(http_requests_total[1h]))`
+	for i, exact := range []bool{true, false} {
+		s[i] = open(t, Config{Exact: exact, Ask: []string{expr}, Slow: time.Hour})
+		require.NoError(t, s[i].Leap(t.Context(), morning().Add(30*time.Minute)))
+		require.NoError(t, s[i].World.Set("pod-gone", "query-api", morning().Add(40*time.Minute)))
+		require.NoError(t, s[i].Leap(t.Context(), morning().Add(90*time.Minute)))
+	}
+	a, err := s[0].Query(t.Context(), expr, morning().Add(90*time.Minute))
+	require.NoError(t, err)
+	b, err := s[1].Query(t.Context(), expr, morning().Add(90*time.Minute))
+	require.NoError(t, err)
+	require.Len(t, a, 1)
+	require.Len(t, b, 1)
+	assert.InEpsilon(t, a[0].F, b[0].F, 0.005)
+}
+
+// TestTargetsHaveProductionsLabels holds the labels of scrapes against those that the rules' unit tests and the catalogue
+// know.
+func TestTargetsHaveProductionsLabels(t *testing.T) {
+	t.Parallel()
+	s := open(t, Config{Ask: []string{"up"}})
+	require.NoError(t, s.Advance(t.Context(), morning().Add(15*time.Second)))
+	up, err := s.Query(t.Context(), `up`, morning().Add(15*time.Second))
+	require.NoError(t, err)
+	require.Len(t, up, 21, "eleven pods and ten fixed hosts")
+	pods := 0
+	for _, v := range up {
+		assert.Equal(t, 1.0, v.F)
+		if v.Metric.Get("pod") == "" {
+			assert.Contains(t, v.Metric.Get("instance"), ":", v.Metric)
+			continue
+		}
+		pods++
+		assert.Equal(t, "data-ingestion", v.Metric.Get("namespace"))
+		assert.Equal(t, v.Metric.Get("job"), v.Metric.Get("service"))
+		assert.Regexp(t, `^10\.244\.\d+\.\d+:8080$`, v.Metric.Get("instance"))
+		assert.Equal(t, 6, v.Metric.Len(), "no label more: %s", v.Metric)
+	}
+	assert.Equal(t, 11, pods)
 }
