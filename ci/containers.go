@@ -3,11 +3,10 @@ package main
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"obsandbox/ci/internal/dagger"
 )
-
-var anyExit = dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}
 
 const (
 	// apiServer and pagerDuty are stood in for: the platform's certificate has these names.
@@ -30,23 +29,40 @@ func (r *run) golang() *dagger.Container {
 		WithWorkdir("/src")
 }
 
-// binary is the sandbox command; only a change of its own source builds it anew.
-func (r *run) binary() *dagger.File {
-	source := r.m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{"go.mod", "go.sum", "sandbox", "stack/grafana/*.go"}})
-	return r.golang().WithMountedDirectory("/src", source).WithExec([]string{"go", "build", "-o", binary, "./sandbox"}).File(binary)
+// pick is a part of the repository: directories with a slash, and files. It goes by content, so what is not in it does
+// not matter to the cache; a filter of the whole would be another one after every change.
+func (m *Obsandbox) pick(paths ...string) *dagger.Directory {
+	dir := dag.Directory()
+	for _, p := range paths {
+		if strings.HasSuffix(p, "/") {
+			dir = dir.WithDirectory(p, m.Source.Directory(p))
+		} else {
+			dir = dir.WithFile(p, m.Source.File(p))
+		}
+	}
+	return dir
 }
 
-// tool is a Go container with the sandbox command and what it judges: all of the repository but exclude.
-func (r *run) tool(exclude ...string) *dagger.Container {
+// binary is the sandbox command.
+func (r *run) binary() *dagger.File {
+	return r.golang().WithMountedDirectory("/src", r.m.pick("go.mod", "go.sum", "sandbox/")).
+		WithExec([]string{"go", "build", "-o", binary, "./sandbox"}).File(binary)
+}
+
+// tool is a Go container with the sandbox command and what it reads; stack/, where nothing is named.
+func (r *run) tool(paths ...string) *dagger.Container {
+	if len(paths) == 0 {
+		paths = []string{"stack/"}
+	}
 	return r.golang().
-		WithMountedDirectory("/src", r.m.Source.Filter(dagger.DirectoryFilterOpts{Exclude: append([]string{"sandbox"}, exclude...)})).
+		WithMountedDirectory("/src", r.m.pick(append(paths, "go.mod", "go.sum")...)).
 		WithMountedFile(binary, r.binary())
 }
 
 // container is one node of a component: the image, its files as they are checked in, and what its recipe says.
 func (r *run) container(c component, node string) *dagger.Container {
-	recipe := recipes[c.Name]
-	ctr := r.tool("tests", "tools").WithMountedDirectory("/certificates", r.certificates()) // the platform
+	recipe := recipes()[c.Name]
+	ctr := r.tool().WithMountedDirectory("/certificates", r.certificates()) // the platform
 	if c.Image != "" {
 		ctr = dag.Container().From(r.m.imageOf(c.Name, c.Image))
 	}

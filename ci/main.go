@@ -138,7 +138,7 @@ func (m *Obsandbox) Logs(ctx context.Context,
 			return "", err
 		}
 	}
-	return ctr.WithEnvVariable("SANDBOX_RUN", r.id).WithExec(append(listen, command.Args...), anyExit).CombinedOutput(ctx)
+	return ctr.WithEnvVariable("SANDBOX_RUN", r.id).WithExec(append(listen, command.Args...), dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}).CombinedOutput(ctx)
 }
 
 // Lists the components and the images that run.

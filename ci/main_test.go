@@ -187,7 +187,14 @@ func TestChecks(t *testing.T) {
 	}
 	require.NoError(t, module(t, nil).Rules(t.Context()))
 
-	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), `exclude:["sandbox","stack/grafana/dashboards"`)
+	calls := strings.Join(fake.Session.Calls(), "\n")
+	for _, read := range []string{"stack/stack.yaml", "stack/prometheus/", "stack/grafana/provisioning/", "tests/rules/", "tools/"} {
+		assert.Contains(t, calls, "path:"+read+")>", "the rules' tests read it")
+	}
+	for _, unread := range []string{"path:stack/)>", "stack/grafana/dashboards", "path:stack/grafana/)", "path:tests/)", "tests/routes"} {
+		// The reports are made in a container that has stack/, and judge nothing.
+		assert.NotContains(t, calls[:strings.Index(calls, `"test","rules"`)], unread, "a change of it does not run them again")
+	}
 }
 
 func TestOriginals(t *testing.T) {

@@ -34,66 +34,68 @@ type recipe struct {
 	checkRunning bool
 }
 
-var recipes = map[string]recipe{
-	"kafka": {
-		dirs:       map[string]string{"kafka": "/etc/kafka"},
-		env:        kafkaEnv,
-		production: []string{"kafka-0.kafka", "kafka-1.kafka", "kafka-2.kafka"},
-	},
-	"elasticsearch": {
-		dirs:       map[string]string{"elasticsearch": "/usr/share/elasticsearch/config"},
-		env:        elasticsearchEnv,
-		production: []string{"es-node-1", "es-node-2", "es-node-3"},
-		checks: map[string][]string{"elasticsearch takes its policy and template, and simulates an index": {
-			"curl", "-sS", "--fail-with-body", "-X", "POST", "http://elasticsearch:9200/_index_template/_simulate_index/logs-collection-2026.01.01",
-		}},
-		checkRunning: true,
-	},
-	"logstash": {
-		dirs: map[string]string{"logstash": "/usr/share/logstash/config", "logstash/pipeline": "/usr/share/logstash/pipeline"},
-		env: func(o options, _ string, _ int) map[string]string {
-			return map[string]string{"LS_JAVA_OPTS": heap(o), "HOSTNAME": "logstash"}
+func recipes() map[string]recipe {
+	return map[string]recipe{
+		"kafka": {
+			dirs:       map[string]string{"kafka": "/etc/kafka"},
+			env:        kafkaEnv,
+			production: []string{"kafka-0.kafka", "kafka-1.kafka", "kafka-2.kafka"},
 		},
-		checks: map[string][]string{"logstash --config.test_and_exit": {"logstash", "--config.test_and_exit"}},
-	},
-	"jaeger": {
-		dirs:   map[string]string{"jaeger": "/etc/jaeger"},
-		args:   []string{"--config=/etc/jaeger/config.yaml"},
-		needs:  []string{"elasticsearch"}, // where it keeps its spans
-		checks: map[string][]string{"jaeger validate": {"validate", "--config=/etc/jaeger/config.yaml"}},
-	},
-	"prometheus": {
-		dirs: map[string]string{"prometheus": "/etc/prometheus"},
-		args: []string{
-			"--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus", "--web.enable-lifecycle",
-			"--web.external-url=http://localhost:9090/", "--web.route-prefix=/",
-			// An alert that fires before Alertmanager is known is sent again after a second, not after a minute.
-			"--rules.alert.resend-delay=1s",
+		"elasticsearch": {
+			dirs:       map[string]string{"elasticsearch": "/usr/share/elasticsearch/config"},
+			env:        elasticsearchEnv,
+			production: []string{"es-node-1", "es-node-2", "es-node-3"},
+			checks: map[string][]string{"elasticsearch takes its policy and template, and simulates an index": {
+				"curl", "-sS", "--fail-with-body", "-X", "POST", "http://elasticsearch:9200/_index_template/_simulate_index/logs-collection-2026.01.01",
+			}},
+			checkRunning: true,
 		},
-		checks: map[string][]string{
-			"promtool check config": {"promtool", "check", "config", "/etc/prometheus/prometheus.yml"},
-			"promtool test rules":   {"sh", "-c", "promtool test rules $(grep -l '^tests:' tests/rules/*.yml)"},
+		"logstash": {
+			dirs: map[string]string{"logstash": "/usr/share/logstash/config", "logstash/pipeline": "/usr/share/logstash/pipeline"},
+			env: func(o options, _ string, _ int) map[string]string {
+				return map[string]string{"LS_JAVA_OPTS": heap(o), "HOSTNAME": "logstash"}
+			},
+			checks: map[string][]string{"logstash --config.test_and_exit": {"logstash", "--config.test_and_exit"}},
 		},
-	},
-	"alertmanager": {
-		dirs: map[string]string{"alertmanager": "/etc/alertmanager"},
-		args: []string{
-			"--config.file=/etc/alertmanager/alertmanager.yml", "--storage.path=/alertmanager",
-			"--web.external-url=http://localhost:9093/", "--web.route-prefix=/", "--cluster.listen-address=",
+		"jaeger": {
+			dirs:   map[string]string{"jaeger": "/etc/jaeger"},
+			args:   []string{"--config=/etc/jaeger/config.yaml"},
+			needs:  []string{"elasticsearch"}, // where it keeps its spans
+			checks: map[string][]string{"jaeger validate": {"validate", "--config=/etc/jaeger/config.yaml"}},
 		},
-		checks: map[string][]string{"amtool check-config": {"amtool", "check-config", "/etc/alertmanager/alertmanager.yml"}},
-	},
-	"grafana": {
-		dirs: map[string]string{"grafana/provisioning": "/etc/grafana/provisioning", "grafana/dashboards": "/var/lib/grafana/dashboards"},
-		env: func(options, string, int) map[string]string {
-			return map[string]string{
-				"GF_AUTH_ANONYMOUS_ENABLED": "true", "GF_AUTH_ANONYMOUS_ORG_ROLE": "Admin", "GF_ANALYTICS_REPORTING_ENABLED": "false",
-				"GF_ANALYTICS_CHECK_FOR_UPDATES": "false", "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
-				"GF_RENDERING_SERVER_URL": fmt.Sprintf("http://%s:%d/render", rendererName, rendererPort), "GF_RENDERING_CALLBACK_URL": "http://grafana:3000/",
-				"GF_RENDERING_RENDERER_TOKEN": rendererToken,
-			}
+		"prometheus": {
+			dirs: map[string]string{"prometheus": "/etc/prometheus"},
+			args: []string{
+				"--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus", "--web.enable-lifecycle",
+				"--web.external-url=http://localhost:9090/", "--web.route-prefix=/",
+				// An alert that fires before Alertmanager is known is sent again after a second, not after a minute.
+				"--rules.alert.resend-delay=1s",
+			},
+			checks: map[string][]string{
+				"promtool check config": {"promtool", "check", "config", "/etc/prometheus/prometheus.yml"},
+				"promtool test rules":   {"sh", "-c", "promtool test rules $(grep -l '^tests:' tests/rules/*.yml)"},
+			},
 		},
-	},
+		"alertmanager": {
+			dirs: map[string]string{"alertmanager": "/etc/alertmanager"},
+			args: []string{
+				"--config.file=/etc/alertmanager/alertmanager.yml", "--storage.path=/alertmanager",
+				"--web.external-url=http://localhost:9093/", "--web.route-prefix=/", "--cluster.listen-address=",
+			},
+			checks: map[string][]string{"amtool check-config": {"amtool", "check-config", "/etc/alertmanager/alertmanager.yml"}},
+		},
+		"grafana": {
+			dirs: map[string]string{"grafana/provisioning": "/etc/grafana/provisioning", "grafana/dashboards": "/var/lib/grafana/dashboards"},
+			env: func(options, string, int) map[string]string {
+				return map[string]string{
+					"GF_AUTH_ANONYMOUS_ENABLED": "true", "GF_AUTH_ANONYMOUS_ORG_ROLE": "Admin", "GF_ANALYTICS_REPORTING_ENABLED": "false",
+					"GF_ANALYTICS_CHECK_FOR_UPDATES": "false", "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+					"GF_RENDERING_SERVER_URL": fmt.Sprintf("http://%s:%d/render", rendererName, rendererPort), "GF_RENDERING_CALLBACK_URL": "http://grafana:3000/",
+					"GF_RENDERING_RENDERER_TOKEN": rendererToken,
+				}
+			},
+		},
+	}
 }
 
 // heap is what Java's programs are given: as much at the start as ever.

@@ -96,7 +96,7 @@ func (r *run) start(ctx context.Context, c component) error {
 	}
 	if len(nodes) > 1 { // under the component's own name, the first of them
 		port := c.Ports[0].Number
-		services = append(services, r.tool("tests", "tools").WithExposedPort(port).
+		services = append(services, r.tool().WithExposedPort(port).
 			AsService(dagger.ContainerAsServiceOpts{Args: []string{"sandbox", "front", fmt.Sprintf("--forward=%d=%s:%[1]d", port, nodes[0])}}).
 			WithHostname(c.Name))
 	}
@@ -115,13 +115,13 @@ func (r *run) start(ctx context.Context, c component) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	_, err := r.judge("tests", "tools").WithExec([]string{"sandbox", "await", "--stack=" + addressesFile, c.Name}).Sync(ctx)
+	_, err := r.judge().WithExec([]string{"sandbox", "await", "--stack=" + addressesFile, c.Name}).Sync(ctx)
 	return err
 }
 
 func (r *run) nodes(c component) []string {
-	if r.production && len(recipes[c.Name].production) > 0 {
-		return recipes[c.Name].production
+	if r.production && len(recipes()[c.Name].production) > 0 {
+		return recipes()[c.Name].production
 	}
 	return []string{c.Name}
 }
@@ -133,7 +133,7 @@ func (r *run) service(c component, node string) *dagger.Service {
 // command is what a component runs: its image's own command with the recipe's flags, unless the cluster's network has to
 // run beside it.
 func (r *run) command(c component) dagger.ContainerAsServiceOpts {
-	args, port := recipes[c.Name].args, c.tcp()
+	args, port := recipes()[c.Name].args, c.tcp()
 	shell := func(format string, a ...any) dagger.ContainerAsServiceOpts {
 		return dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", fmt.Sprintf(format, a...)}}
 	}
@@ -154,7 +154,7 @@ func (r *run) command(c component) dagger.ContainerAsServiceOpts {
 }
 
 // judge is the command beside the running stack, with its addresses.json.
-func (r *run) judge(exclude ...string) *dagger.Container {
+func (r *run) judge() *dagger.Container {
 	components := map[string]map[string]string{}
 	for _, c := range r.selected {
 		components[c.Name] = map[string]string{}
@@ -166,12 +166,12 @@ func (r *run) judge(exclude ...string) *dagger.Container {
 	if err != nil {
 		panic(err) // strings only
 	}
-	return r.tool(exclude...).WithNewFile(addressesFile, string(addresses)).WithEnvVariable("SANDBOX_RUN", r.id)
+	return r.tool().WithNewFile(addressesFile, string(addresses)).WithEnvVariable("SANDBOX_RUN", r.id)
 }
 
 // front is one service with every component's usual port.
 func (r *run) front(ctx context.Context) (*dagger.Service, error) {
-	ctr, args := r.tool("tests", "tools"), []string{"sandbox", "front"}
+	ctr, args := r.tool(), []string{"sandbox", "front"}
 	lead := func(port int, host string, to int) {
 		ctr, args = ctr.WithExposedPort(port), append(args, fmt.Sprintf("--forward=%d=%s:%d", port, host, to))
 	}
@@ -193,7 +193,7 @@ func (r *run) front(ctx context.Context) (*dagger.Service, error) {
 
 // embedded is the stack without images: one container runs the command as a laptop would.
 func (r *run) embedded(ctx context.Context) (*dagger.Service, error) {
-	ctr, forwards, up := r.tool("tests"), "sandbox front --own", fmt.Sprintf("sandbox up --seed=%d", r.seed)
+	ctr, forwards, up := r.tool("stack/", "tools/"), "sandbox front --own", fmt.Sprintf("sandbox up --seed=%d", r.seed)
 	for _, c := range r.selected {
 		ctr, up = exposed(ctr, c), up+" --only="+c.Name
 		for _, number := range slices.Sorted(maps.Values(c.tcp())) {

@@ -59,7 +59,7 @@ func (m *Obsandbox) readStack(ctx context.Context) (*stackFile, error) {
 		}
 	}
 	for i, c := range s.Components {
-		s.Components[i].Needs = append(c.Needs, recipes[c.Name].needs...)
+		s.Components[i].Needs = append(c.Needs, recipes()[c.Name].needs...)
 	}
 	for _, job := range prometheus.Jobs {
 		for _, static := range job.Static {

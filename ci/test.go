@@ -15,6 +15,9 @@ import (
 	"obsandbox/ci/internal/dagger"
 )
 
+// withoutDashboards, among what a test reads (the programs that it runs are built from tools/), stands for stack/ without the dashboards and what makes them.
+const withoutDashboards = "stack without dashboards"
+
 // part is a part of the tests; it answers with the results as `sandbox --format json` writes them.
 type part func(ctx context.Context) (*dagger.File, error)
 
@@ -34,12 +37,12 @@ func (m *Obsandbox) Test(ctx context.Context,
 	// +optional
 	report bool,
 ) (*dagger.Directory, error) {
-	parts := []part{m.kind(nil)}
+	parts := []part{m.command([]string{"stack/", "tests/", "tools/"}, "test")}
 	if !embedded {
 		parts = append(parts, m.originals)
 	}
 	if smoke && embedded {
-		parts = append(parts, m.command(nil, "smoke"))
+		parts = append(parts, m.command([]string{"stack/", "tests/", "tools/"}, "smoke"))
 	} else if smoke {
 		parts = append(parts, m.smoke)
 	}
@@ -58,25 +61,25 @@ func (m *Obsandbox) Kind(ctx context.Context,
 	// The kind, as in `sandbox test --help`.
 	name string,
 ) error {
-	return m.check(ctx, m.kind(nil, name))
+	return m.check(ctx, m.command([]string{"stack/", "tests/", "tools/"}, "test", name))
 }
 
 // The configuration is what the programs accept, and files refer to what there is.
 // +check
 func (m *Obsandbox) Configuration(ctx context.Context) error {
-	return m.check(ctx, m.kind([]string{"tests"}, "configuration"))
+	return m.check(ctx, m.command([]string{withoutDashboards, "tools/"}, "test", "configuration"))
 }
 
 // Every alert and every query of the rules does what its tests say.
 // +check
 func (m *Obsandbox) Rules(ctx context.Context) error {
-	return m.check(ctx, m.kind([]string{"stack/grafana/dashboards", "stack/grafana/*.go", "tests/routes", "tests/pipelines"}, "rules"))
+	return m.check(ctx, m.command([]string{withoutDashboards, "tools/", "tests/rules/"}, "test", "rules"))
 }
 
 // Every alert reaches whom it should.
 // +check
 func (m *Obsandbox) Routes(ctx context.Context) error {
-	return m.check(ctx, m.kind([]string{"stack/grafana/dashboards", "stack/grafana/*.go", "tests/rules", "tests/pipelines"}, "routes"))
+	return m.check(ctx, m.command([]string{withoutDashboards, "tools/", "tests/routes/"}, "test", "routes"))
 }
 
 // Prometheus, Alertmanager, Logstash, Jaeger and Elasticsearch accept their configuration: their own checks, in the images
@@ -101,20 +104,29 @@ func (m *Obsandbox) check(ctx context.Context, p part) error {
 	return verdict(ctx, reports)
 }
 
-// kind runs a kind of test (all of them, where none is named) without the files that it does not read: what they change
-// does not run it again.
-func (m *Obsandbox) kind(without []string, name ...string) part {
-	return m.command(without, append([]string{"test"}, name...)...)
-}
-
-// command runs the sandbox command in a container of its own.
-func (m *Obsandbox) command(without []string, args ...string) part {
+// command runs the sandbox command in a container of its own, with the files that it reads: what else changes does not
+// run it again.
+func (m *Obsandbox) command(paths []string, args ...string) part {
 	return func(ctx context.Context) (*dagger.File, error) {
 		r, err := m.newRun(ctx, options{})
 		if err != nil {
 			return nil, err
 		}
-		return results(ctx, r.tool(without...), args)
+		var all []string
+		for _, p := range paths {
+			if p != withoutDashboards {
+				all = append(all, p)
+				continue
+			}
+			entries, err := m.Source.Directory("stack").Entries(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range entries {
+				all = append(all, strings.ReplaceAll("stack/"+e, "stack/grafana/", "stack/grafana/provisioning/"))
+			}
+		}
+		return results(ctx, r.tool(all...), args)
 	}
 }
 
@@ -127,7 +139,7 @@ func (m *Obsandbox) smoke(ctx context.Context) (*dagger.File, error) {
 	if err := r.up(ctx); err != nil {
 		return nil, err
 	}
-	return results(ctx, r.judge("tools"), []string{"smoke", "--stack=" + addressesFile, "--deadline=180s"})
+	return results(ctx, r.judge(), []string{"smoke", "--stack=" + addressesFile, "--deadline=180s"})
 }
 
 // results runs the command and returns its JSON. Exit code 2 says that it could not judge.
@@ -166,12 +178,12 @@ func (m *Obsandbox) report(ctx context.Context, parts ...part) (*dagger.Containe
 	if err != nil {
 		return nil, err
 	}
-	ctr, args := r.tool("tests", "tools"), []string{"sandbox", "reports", "--dir=/reports"}
+	ctr, args := r.tool(), []string{"sandbox", "reports", "--dir=/reports"}
 	for i, f := range files {
 		name := fmt.Sprintf("/run/results-%d.json", i)
 		ctr, args = ctr.WithMountedFile(name, f), append(args, name)
 	}
-	return ctr.WithExec(args, anyExit), nil
+	return ctr.WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}), nil
 }
 
 func verdict(ctx context.Context, reports *dagger.Container) error {
@@ -204,12 +216,12 @@ func (m *Obsandbox) originals(ctx context.Context) (*dagger.File, error) {
 	var all []*result
 	var g errgroup.Group
 	for _, c := range s.Components {
-		for _, name := range slices.Sorted(maps.Keys(recipes[c.Name].checks)) {
+		for _, name := range slices.Sorted(maps.Keys(recipes()[c.Name].checks)) {
 			res := &result{Suite: "originals", Name: name, Status: "pass"}
 			all = append(all, res)
 			g.Go(func() error {
 				began := time.Now()
-				err := m.original(ctx, c, recipes[c.Name].checks[name], res)
+				err := m.original(ctx, c, recipes()[c.Name].checks[name], res)
 				res.Duration = time.Since(began)
 				return err
 			})
@@ -232,8 +244,8 @@ func (m *Obsandbox) original(ctx context.Context, c component, command []string,
 		return err
 	}
 	ctr := r.container(c, c.Name).WithWorkdir("/src").
-		WithMountedDirectory("/src", m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{"stack/prometheus", "tests/rules"}}))
-	if recipes[c.Name].checkRunning {
+		WithMountedDirectory("/src", m.pick("stack/prometheus/", "tests/rules/"))
+	if recipes()[c.Name].checkRunning {
 		if err := r.up(ctx); err != nil {
 			res.Status, res.Detail = "fail", err.Error()
 			return nil

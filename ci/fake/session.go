@@ -157,6 +157,21 @@ func (r *Recorder) leaf(chain string, f *ast.Field) any {
 		return id
 	case "exitCode":
 		return 0
+	case "entries":
+		_, name, _ := strings.Cut(strings.TrimSuffix(chain, ")"), "directory(path:")
+		all, err := os.ReadDir(filepath.Join(r.Root, name))
+		if err != nil {
+			return err.Error()
+		}
+		names := []string{}
+		for _, e := range all {
+			if e.IsDir() {
+				names = append(names, e.Name()+"/")
+			} else {
+				names = append(names, e.Name())
+			}
+		}
+		return names
 	case "entrypoint", "defaultArgs":
 		return []string{"program"}
 	case "contents":
