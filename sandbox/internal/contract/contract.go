@@ -101,10 +101,7 @@ func Check(ctx context.Context, s *stack.Stack, opt Options) (*report.Report, er
 
 // name settles which service it is.
 func (c *checker) name(found families) error {
-	var all []string
-	for _, name := range c.health.Names() {
-		all = append(all, name)
-	}
+	all := c.health.Names()
 	if c.opt.Service != "" {
 		if !slices.Contains(all, c.opt.Service) {
 			return fmt.Errorf("--service %s: no service of %s; there are %s", c.opt.Service, c.stack.Path(stack.HealthFile), strings.Join(all, ", "))
