@@ -153,7 +153,7 @@ func Encode(values []*float64) string {
 			i++
 			continue
 		}
-		if n := run(values, i, func(_, b *float64) bool { return b != nil && math.Float64bits(*b) == math.Float64bits(v) }); n > 2 {
+		if n := run(values, i, func(_, b *float64) bool { return b != nil && math.Float64bits(*b) == math.Float64bits(v) }); n > 2 && v-v == 0 { // NaN and Inf take no xN
 			parts = append(parts, number(v)+"x"+strconv.Itoa(n-1))
 			i += n
 			continue

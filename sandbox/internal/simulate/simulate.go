@@ -107,6 +107,15 @@ type Simulation struct {
 	external      labels.Labels
 	notifications []Notification
 	inhibitions   []Inhibition
+	// held are alerts that a leap has found and not yet come to.
+	held    []held
+	holding bool
+}
+
+// held are alerts on their way to Alertmanager.
+type held struct {
+	at     time.Time
+	alerts []*alert.Alert
 }
 
 // New prepares a simulation; nothing has been scraped yet. Close ends it.
@@ -315,6 +324,10 @@ func (s *Simulation) receive(_ context.Context, expr string, alerts ...*rules.Al
 		})
 		out = append(out, c)
 	}
+	if s.holding {
+		s.held = append(s.held, held{s.now, out})
+		return
+	}
 	s.dispatcher.Receive(s.now, out...)
 }
 
@@ -370,6 +383,8 @@ func (s *Simulation) Leap(ctx context.Context, to time.Time) error {
 	}); err != nil {
 		return err
 	}
+	s.holding = true
+	defer func() { s.holding = false }()
 	if err := s.seconds(ctx, from, to, func(t time.Time, since time.Duration) error {
 		if !s.rules.Due(since, true) || since == 0 {
 			return nil
@@ -379,11 +394,16 @@ func (s *Simulation) Leap(ctx context.Context, to time.Time) error {
 	}); err != nil {
 		return err
 	}
+	s.holding = false
 	if err := s.rules.Ahead(ctx, s.cfg.Start, from.Add(time.Second), to); err != nil {
 		return err
 	}
 	if err := s.seconds(ctx, from, to, func(t time.Time, since time.Duration) error {
 		s.now = t
+		for len(s.held) > 0 && !s.held[0].at.After(t) {
+			s.dispatcher.Receive(t, s.held[0].alerts...)
+			s.held = s.held[1:]
+		}
 		if since != 0 && s.rules.Due(since, false) {
 			if err := s.rules.Eval(ctx, t, since, func(recording bool) bool { return !recording }); err != nil {
 				return err

@@ -1,0 +1,157 @@
+package scenarios
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/stack"
+)
+
+func ours(t *testing.T) *stack.Stack {
+	t.Helper()
+	st, err := stack.Load("../../../stack")
+	require.NoError(t, err)
+	return st
+}
+
+func TestABrokenFileIsRefusedLineByLine(t *testing.T) {
+	t.Parallel()
+	r, err := Run(t.Context(), Options{Stack: ours(t), Tests: []string{"testdata/broken.yml"}})
+	require.NoError(t, err)
+	require.Len(t, r.Results, 1)
+	require.Equal(t, report.Fail, r.Results[0].Status)
+	for _, want := range []string{
+		`broken.yml:5: no fault "no-such-fault"`,
+		`broken.yml:6: fault api-timeouts cannot be set for "kafka"`,
+		"broken.yml:7: 11m is after the end",
+		`broken.yml:10: no alert "NoSuchAlert"`,
+		"broken.yml:11: alert CollectorDown: say when",
+		"broken.yml:12: alert CollectorDown: by must be after from",
+		"broken.yml:14: ",
+		"broken.yml:15: a metric has either a value",
+		"broken.yml:17: a notification has a receiver",
+		"broken.yml:19: a budget has an slo",
+	} {
+		assert.Contains(t, r.Results[0].Detail, want)
+	}
+}
+
+func TestUnknownKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "s.yml")
+	require.NoError(t, os.WriteFile(file, []byte("name: x\nduration: 1m\nexpects: {}\n"), 0o600))
+	_, err := ReadFile(file, nil)
+	require.ErrorContains(t, err, file+":3: ")
+}
+
+func TestWhatIsNotMetIsSaid(t *testing.T) {
+	t.Parallel()
+	out := t.TempDir()
+	r, err := Run(t.Context(), Options{Stack: ours(t), Tests: []string{"testdata/unmet.yml"}, Out: out})
+	require.NoError(t, err)
+	require.Len(t, r.Results, 1)
+	require.Equal(t, report.Fail, r.Results[0].Status)
+	for _, want := range []string{
+		"unmet.yml:9: KafkaProducerLag is not firing between 0s and 10m: it is inactive all the time",
+		"unmet.yml:10: CollectorDown is not firing between 0s and 6m",
+		"unmet.yml:10: CollectorDown is not resolved",
+		"and is to be silent",
+		"unmet.yml:14: count(up",
+		`unmet.yml:15: up{job="kafka"} has 3 values at 1m0s`,
+		"unmet.yml:16: sum(up) is 21 at 3m0s, not above 30",
+		"unmet.yml:18: slack-notifications is not notified of",
+		"unmet.yml:19: pagerduty-critical is notified at",
+		"unmet.yml:21: CollectorDown map[] is not inhibited",
+		"unmet.yml:23: burn rate of no-such-objective has 0 values",
+		"unmet.yml:24: error budget left of collection-availability is ",
+	} {
+		assert.Contains(t, r.Results[0].Detail, want)
+	}
+	svg, err := os.ReadFile(filepath.Join(out, "unmet.svg"))
+	require.NoError(t, err)
+	dec := xml.NewDecoder(strings.NewReader(string(svg)))
+	for {
+		if _, err := dec.Token(); err != nil {
+			require.True(t, errors.Is(err, io.EOF), "the picture is no XML: %v", err)
+			break
+		}
+	}
+	for _, row := range []string{"fault pod-gone shipping-collector", ">CollectorDown<", ">pagerduty-critical<"} {
+		assert.Contains(t, string(svg), row)
+	}
+}
+
+func TestEveryAlertNeedsAScenario(t *testing.T) {
+	t.Parallel()
+	fires := &Scenario{Expect: Expect{
+		Alerts:        []AlertExpectation{{Alert: "A", Firing: &Window{}}, {Alert: "B", Firing: &Window{}}},
+		Notifications: []NotificationExpectation{{Receiver: "r", Status: "firing", Group: map[string]string{"alertname": "A"}}},
+	}}
+	require.Equal(t, report.Pass, every([]string{"A"}, []*Scenario{fires})[0].Status)
+	for _, missing := range []string{"B", "C"} { // fired and not notified; not fired
+		got := every([]string{"A", missing}, []*Scenario{nil, fires})[0]
+		require.Equal(t, report.Fail, got.Status)
+		require.Contains(t, got.Detail, ": "+missing)
+	}
+}
+
+// TestTheStacksScenariosCoverEveryAlert plays two of them; `sandbox test scenarios` plays all.
+func TestTheStacksScenariosCoverEveryAlert(t *testing.T) {
+	t.Parallel()
+	st := ours(t)
+	tests := []string{"../../../tests/scenarios"}
+	r, err := Run(t.Context(), Options{Stack: st, Tests: tests, Run: regexp.MustCompile(`^CollectorDown|^inhibition`)})
+	require.NoError(t, err)
+	require.Len(t, r.Results, 2)
+	for _, res := range r.Results {
+		assert.Equal(t, report.Pass, res.Status, res.Detail)
+	}
+	files, err := Files(tests)
+	require.NoError(t, err)
+	rules, err := st.RuleFiles()
+	require.NoError(t, err)
+	alerts, err := Alerts(rules)
+	require.NoError(t, err)
+	require.Len(t, alerts, 13)
+	var all []*Scenario
+	for _, f := range files {
+		s, err := ReadFile(f, alerts)
+		require.NoError(t, err)
+		all = append(all, s)
+	}
+	assert.Equal(t, report.Pass, every(alerts, all)[0].Status)
+}
+
+// TestARuleThatPagesOnANormalDayFails has a stack whose limit is far too low.
+func TestARuleThatPagesOnANormalDayFails(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "stack")
+	require.NoError(t, os.CopyFS(dir, os.DirFS("../../../stack")))
+	file := filepath.Join(dir, "prometheus/alerts/collection-layer.yml")
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	slack := strings.Replace(string(data), "rate(collector_errors_total[5m])) > 10", "rate(collector_errors_total[5m])) > 0.01", 1)
+	require.NotEqual(t, string(data), slack)
+	require.NoError(t, os.WriteFile(file, []byte(slack), 0o600))
+	st, err := stack.Load(dir)
+	require.NoError(t, err)
+	o := DetectionOptions{Stack: st, Normal: time.Hour, Noisy: time.Minute, Noise: 1, Progress: func(string) {}}
+	fired, err := o.quiet(t.Context(), o.Normal, 1)
+	require.NoError(t, err)
+	assert.Positive(t, fired["HighCollectorErrorRate"])
+	o.Stack = ours(t)
+	fired, err = o.quiet(t.Context(), o.Normal, 1)
+	require.NoError(t, err)
+	assert.Empty(t, fired)
+}
