@@ -144,12 +144,9 @@ func (x *exporter) logstash() error {
 	}
 	byMap := map[string][]string{}
 	for _, file := range files {
-		name := "logstash-settings"
-		if filepath.Ext(file) == ".conf" {
-			name = "logstash-pipeline"
-			continue
+		if filepath.Ext(file) != ".conf" {
+			byMap["logstash-settings"] = append(byMap["logstash-settings"], file)
 		}
-		byMap[name] = append(byMap[name], file)
 	}
 	// Every pipeline of the directory, as Logstash would read it: pipelines.yml names them.
 	pipelines, err := filepath.Glob(filepath.Join(x.stack.Dir, "logstash", "pipeline", "*.conf"))

@@ -72,8 +72,12 @@ func TestARealServiceTakesTheSimulatedPodsPlace(t *testing.T) {
 	eventually("ready and alive", func(p platform.PodState) bool { return p.Ready && p.Live != nil && *p.Live })
 	require.Equal(t, address, pod(t).Address)
 
-	ready, targets := r.pods(t, "shipping-collector")
-	require.Equal(t, all(true, 1), ready, "one pod, in the place of three")
+	var targets []string
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		var ready []bool
+		ready, targets = r.pods(c, "shipping-collector")
+		require.Equal(c, all(true, 1), ready, "one pod, in the place of three")
+	}, 10*time.Second, 20*time.Millisecond)
 	require.Equal(t, "own_metric 1\n", ask(t, r.client(t), http.MethodGet, targets[0], http.StatusOK))
 	require.Equal(t, strings.TrimSuffix(strings.TrimPrefix(targets[0], "http://"), "/metrics"), service.host.Load(), "it is asked by the pod's address, as in a cluster")
 	_, others := r.pods(t, "inventory-collector")
