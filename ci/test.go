@@ -79,7 +79,7 @@ func (m *Obsandbox) Rules(ctx context.Context) error {
 // Every alert reaches whom it should.
 // +check
 func (m *Obsandbox) Routes(ctx context.Context) error {
-	return m.check(ctx, m.command([]string{withoutDashboards, "tools/", "tests/routes/"}, "test", "routes"))
+	return m.check(ctx, m.command([]string{withoutDashboards, "tools/", "tests/rules/", "tests/routes/"}, "test", "routes"))
 }
 
 // Prometheus, Alertmanager, Logstash, Jaeger and Elasticsearch accept their configuration: their own checks, in the images
