@@ -25,6 +25,8 @@ func touched(kind string) []string {
 		"mutations":     {"stack/prometheus/", "tests/rules/"},
 		"routes":        {"stack/alertmanager/", "tests/routes/", "tests/rules/"},
 		"pipelines":     {"stack/logstash/", "tests/pipelines/"},
+		"scenarios":     {"stack/prometheus/", "stack/alertmanager/", "stack/metrics.yaml", "tests/scenarios/"},
+		"detection":     {"stack/prometheus/", "stack/alertmanager/", "stack/metrics.yaml"},
 		"dashboards":    {"stack/grafana/", "stack/prometheus/", "stack/metrics.yaml", "stack/elasticsearch/"},
 	}[kind]
 }
