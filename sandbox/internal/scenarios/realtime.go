@@ -25,7 +25,7 @@ import (
 // shorter. The result says so.
 func Realtime(addr stack.Addresses, factor float64, progress func(string)) func(context.Context, *stack.Stack, *Scenario) (*Course, error) {
 	return func(ctx context.Context, _ *stack.Stack, s *Scenario) (*Course, error) {
-		p := &player{addr: addr, s: s, factor: factor, states: map[string]seenAlert{}, told: map[int]bool{}}
+		p := &player{addr: addr, s: s, factor: factor, states: map[string]simulate.Transition{}, told: map[int]bool{}}
 		for _, c := range [][2]string{{"platform", "api"}, {"prometheus", "http"}, {"alertmanager", "http"}} {
 			if addr.URL(c[0], c[1]) == "" {
 				return nil, fmt.Errorf("play in real time: the stack has no %s", c[0])
@@ -41,13 +41,8 @@ type player struct {
 	s      *Scenario
 	factor float64
 	c      *Course
-	states map[string]seenAlert
+	states map[string]simulate.Transition
 	told   map[int]bool
-}
-
-type seenAlert struct {
-	simulate.Transition
-	inhibited bool
 }
 
 func (p *player) play(ctx context.Context, progress func(string)) (*Course, error) {
@@ -135,11 +130,11 @@ func (p *player) look(ctx context.Context) error {
 	if err := fetch(ctx, http.MethodGet, p.addr.URL("prometheus", "http")+"/api/v1/alerts", &answer); err != nil {
 		return err
 	}
-	at, now := time.Now(), map[string]seenAlert{}
+	at, now := time.Now(), map[string]simulate.Transition{}
 	for _, a := range answer.Data.Alerts {
 		key := a.Labels.String()
 		t := simulate.Transition{At: at, Alert: string(a.Labels[model.AlertNameLabel]), Labels: a.Labels, State: a.State, ActiveAt: a.ActiveAt}
-		now[key] = seenAlert{Transition: t}
+		now[key] = t
 		if p.states[key].State != a.State {
 			p.c.Transitions = append(p.c.Transitions, t)
 		}
@@ -147,7 +142,7 @@ func (p *player) look(ctx context.Context) error {
 	for key, was := range p.states {
 		if _, ok := now[key]; !ok {
 			was.At, was.State = at, "inactive"
-			p.c.Transitions = append(p.c.Transitions, was.Transition)
+			p.c.Transitions = append(p.c.Transitions, was)
 		}
 	}
 	p.states = now
