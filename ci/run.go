@@ -155,18 +155,23 @@ func (r *run) command(c component) dagger.ContainerAsServiceOpts {
 
 // judge is the command beside the running stack, with its addresses.json.
 func (r *run) judge() *dagger.Container {
+	return r.tool().WithNewFile(addressesFile, r.addresses("")).WithEnvVariable("SANDBOX_RUN", r.id)
+}
+
+// addresses is the addresses.json of a stack that runs on one host, or (none) in a container for each component.
+func (r *run) addresses(host string) string {
 	components := map[string]map[string]string{}
 	for _, c := range r.selected {
 		components[c.Name] = map[string]string{}
 		for _, p := range c.Ports {
-			components[c.Name][p.Name] = fmt.Sprintf("%s:%d", c.Name, p.Number)
+			components[c.Name][p.Name] = fmt.Sprintf("%s:%d", cmp.Or(host, c.Name), p.Number)
 		}
 	}
-	addresses, err := json.Marshal(map[string]any{"mode": "containers", "stack_dir": "/src/stack", "components": components})
+	text, err := json.Marshal(map[string]any{"mode": "containers", "stack_dir": "/src/stack", "components": components})
 	if err != nil {
 		panic(err) // strings only
 	}
-	return r.tool().WithNewFile(addressesFile, string(addresses)).WithEnvVariable("SANDBOX_RUN", r.id)
+	return string(text)
 }
 
 // front is one service with every component's usual port.
@@ -191,16 +196,19 @@ func (r *run) front(ctx context.Context) (*dagger.Service, error) {
 	return ctr.AsService(dagger.ContainerAsServiceOpts{Args: args}).WithHostname("front").Start(ctx)
 }
 
-// embedded is the stack without images: one container runs the command as a laptop would.
+// embedded is the stack without images: one container runs the command as a laptop would. Its ports are led out of the
+// container when all is ready: the first run compiles for some minutes.
 func (r *run) embedded(ctx context.Context) (*dagger.Service, error) {
-	ctr, forwards, up := r.tool("stack/", "tools/"), "sandbox front --own", fmt.Sprintf("sandbox up --seed=%d", r.seed)
+	ctr := r.tool("stack/", "tools/").WithNewFile(addressesFile, r.addresses("127.0.0.1"))
+	await, front, up := "true", "sandbox front --own", fmt.Sprintf("sandbox up --seed=%d", r.seed)
 	for _, c := range r.selected {
 		ctr, up = exposed(ctr, c), up+" --only="+c.Name
+		await += fmt.Sprintf(" && sandbox await --timeout=60m --stack=%s %s", addressesFile, c.Name)
 		for _, number := range slices.Sorted(maps.Values(c.tcp())) {
-			forwards += fmt.Sprintf(" --forward=%d=127.0.0.1:%[1]d", number)
+			front += fmt.Sprintf(" --forward=%d=127.0.0.1:%[1]d", number)
 		}
 	}
-	s, err := ctr.AsService(dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", forwards + " & exec " + up}}).
+	s, err := ctr.AsService(dagger.ContainerAsServiceOpts{Args: []string{"sh", "-c", fmt.Sprintf("(%s && exec %s) & exec %s", await, front, up)}}).
 		WithHostname("sandbox").Start(ctx)
 	return s, plain(err)
 }
