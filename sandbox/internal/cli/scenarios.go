@@ -42,10 +42,6 @@ func (c *testScenarios) Run(ctx context.Context, con *console) error {
 	}})
 }
 
-func judgeScenarios(ctx context.Context, t *testRun) (*judged, error) {
-	return scenariosWith(ctx, t, scenarios.Options{})
-}
-
 func scenariosWith(ctx context.Context, t *testRun, o scenarios.Options) (*judged, error) {
 	o.Stack, o.Tests, o.Run, o.Root = t.stack, t.tests("scenarios"), t.match, t.root()
 	o.Every = len(t.paths) == 0

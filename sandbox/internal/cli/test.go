@@ -17,7 +17,7 @@ import (
 
 // testCmd judges whatever can be judged without a running stack.
 type testCmd struct {
-	All           testAll           `cmd:"" default:"withargs" help:"Everything but mutations (the default)."`
+	All           testAll           `cmd:"" default:"withargs" help:"Everything that takes seconds (the default): not mutations, scenarios and detection."`
 	Configuration testConfiguration `cmd:"" help:"Every component's configuration, by the programs' own checkers and by the sandbox's; the runbook."`
 	Rules         testRules         `cmd:"" help:"promtool's unit tests of rules, with coverage, and nothing that passes in vain."`
 	Mutations     testMutations     `cmd:"" help:"Whether the rules' unit tests notice a slip in a rule: one at a time, in each."`
@@ -88,12 +88,11 @@ func (t *testRun) root() string {
 	return t.stack.Root()
 }
 
-// kinds are all kinds that `test` runs. A new one is a line here.
+// kinds are all kinds that `test` runs: those that take seconds. A new one is a line here.
 func kinds() []kind {
 	return []kind{
 		{"configuration", judgeConfiguration}, {"catalogue", judgeCatalogue}, {"slos", judgeSLOs}, {"rules", judgeRules(100, false)}, {"routes", judgeRoutes("", 100)},
 		{"pipelines", judgePipelines(100, false)}, {"dashboards", judgeDashboards},
-		{"scenarios", judgeScenarios},
 	}
 }
 
