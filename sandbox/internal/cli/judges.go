@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -117,12 +119,13 @@ func judgeSLOs(_ context.Context, t *testRun) (*judged, error) {
 type testRules struct {
 	testFlags
 	coverageFlag
+	CoverageFile     string   `type:"path" placeholder:"FILE" help:"Write the coverage of every rule and query as JSON."`
 	AllowUnmentioned bool     `help:"Let alerts fire in cases that say nothing of them, as promtool does."`
 	Tests            []string `arg:"" optional:"" type:"path" help:"Test files, patterns or directories (default: tests/rules beside the stack directory, and the stack's own rules and queries)."`
 }
 
 func (c *testRules) Run(ctx context.Context, con *console) error {
-	return c.run(ctx, con, c.Tests, kind{"rules", judgeRules(c.of(c.Tests), c.AllowUnmentioned)})
+	return c.run(ctx, con, c.Tests, kind{"rules", judgeRules(c.of(c.Tests), c.AllowUnmentioned, c.CoverageFile)})
 }
 
 // coverageFlag is the least coverage that is asked for.
@@ -140,7 +143,7 @@ func (f coverageFlag) of(paths []string) float64 {
 	return 100
 }
 
-func judgeRules(coverage float64, allowUnmentioned bool) func(context.Context, *testRun) (*judged, error) {
+func judgeRules(coverage float64, allowUnmentioned bool, coverageFile string) func(context.Context, *testRun) (*judged, error) {
 	return func(ctx context.Context, t *testRun) (*judged, error) {
 		promtool, err := embedded.FindPrograms(ctx, t.stack, "", []string{"promtool"}, t.progress)
 		if err != nil {
@@ -165,11 +168,38 @@ func judgeRules(coverage float64, allowUnmentioned bool) func(context.Context, *
 			return nil, err
 		}
 		j := &judged{report: &out.Report}
-		if t.match == nil {
-			j.tables = append(j.tables, out.Coverage.Table)
+		if t.match != nil {
+			return j, nil
+		}
+		j.tables = append(j.tables, out.Coverage.Table)
+		if out.Coverage.Percent < coverage {
+			out.Report.Add(uncovered(out.Coverage.Items)...)
+		}
+		if coverageFile != "" {
+			if err := writeFile(coverageFile, func(w io.Writer) error {
+				encoder := json.NewEncoder(w)
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(out.Coverage)
+			}); err != nil {
+				return nil, fmt.Errorf("write the coverage: %w", err)
+			}
 		}
 		return j, nil
 	}
+}
+
+// uncovered is a result for each rule and query that tests do not look at in full, at its line.
+func uncovered(items []rules.Item) []report.Result {
+	var results []report.Result
+	for _, item := range items {
+		if len(item.Missing) > 0 {
+			results = append(results, report.Result{
+				Suite: rules.Suite, Name: item.Name + " is covered", Status: report.Fail, File: item.File, Line: item.Line,
+				Detail: "no test expects of this " + item.Kind + ": " + strings.Join(item.Missing, ", "),
+			})
+		}
+	}
+	return results
 }
 
 type testMutations struct {
