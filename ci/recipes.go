@@ -58,9 +58,13 @@ func recipes() map[string]recipe {
 			checks: map[string][]string{"logstash --config.test_and_exit": {"logstash", "--config.test_and_exit"}},
 		},
 		"jaeger": {
-			dirs:   map[string]string{"jaeger": "/etc/jaeger"},
-			args:   []string{"--config=/etc/jaeger/config.yaml"},
-			needs:  []string{"elasticsearch"}, // where it keeps its spans
+			dirs:  map[string]string{"jaeger": "/etc/jaeger"},
+			args:  []string{"--config=/etc/jaeger/config.yaml"},
+			needs: []string{"elasticsearch"}, // where it keeps its spans
+			// Its own traces would go to Dagger's collector, whose address every container has in its environment.
+			env: func(options, string, int) map[string]string {
+				return map[string]string{"OTEL_TRACES_SAMPLER": "always_off"}
+			},
 			checks: map[string][]string{"jaeger validate": {"validate", "--config=/etc/jaeger/config.yaml"}},
 		},
 		"prometheus": {

@@ -15,7 +15,8 @@ import (
 	"obsandbox/ci/internal/dagger"
 )
 
-// withoutDashboards, among what a test reads (the programs that it runs are built from tools/), stands for stack/ without the dashboards and what makes them.
+// withoutDashboards, among what a test reads (the programs that it runs are built from tools/), stands for stack/ without
+// the dashboards and what makes them.
 const withoutDashboards = "stack without dashboards"
 
 // part is a part of the tests; it answers with the results as `sandbox --format json` writes them.
