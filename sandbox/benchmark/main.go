@@ -111,7 +111,10 @@ func start(ctx context.Context, cmd *exec.Cmd, stay time.Duration) (started, err
 	var s started
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	// A group of its own: `go run` passes no signal on to what it runs.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	interrupt := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.Cancel = interrupt
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return s, err
@@ -145,7 +148,7 @@ func start(ctx context.Context, cmd *exec.Cmd, stay time.Duration) (started, err
 			s.memory += resident(pid)
 		}
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := interrupt(); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return s, fmt.Errorf("end the stack: %w", err)
 	}
 	for lines.Scan() { // so that it can write its last lines
