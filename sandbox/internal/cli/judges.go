@@ -119,13 +119,14 @@ func judgeSLOs(_ context.Context, t *testRun) (*judged, error) {
 type testRules struct {
 	testFlags
 	coverageFlag
+	InProcess        bool     `help:"Judge by Prometheus' own packages in this process instead of by promtool: the same verdicts, several times as fast."`
 	CoverageFile     string   `type:"path" placeholder:"FILE" help:"Write the coverage of every rule and query as JSON."`
 	AllowUnmentioned bool     `help:"Let alerts fire in cases that say nothing of them, as promtool does."`
 	Tests            []string `arg:"" optional:"" type:"path" help:"Test files, patterns or directories (default: tests/rules beside the stack directory, and the stack's own rules and queries)."`
 }
 
 func (c *testRules) Run(ctx context.Context, con *console) error {
-	return c.run(ctx, con, c.Tests, kind{"rules", judgeRules(c.of(c.Tests), c.AllowUnmentioned, c.CoverageFile)})
+	return c.run(ctx, con, c.Tests, kind{"rules", judgeRules(c.of(c.Tests), c.InProcess, c.AllowUnmentioned, c.CoverageFile)})
 }
 
 // coverageFlag is the least coverage that is asked for.
@@ -143,16 +144,19 @@ func (f coverageFlag) of(paths []string) float64 {
 	return 100
 }
 
-func judgeRules(coverage float64, allowUnmentioned bool, coverageFile string) func(context.Context, *testRun) (*judged, error) {
+func judgeRules(coverage float64, inProcess, allowUnmentioned bool, coverageFile string) func(context.Context, *testRun) (*judged, error) {
 	return func(ctx context.Context, t *testRun) (*judged, error) {
-		promtool, err := embedded.FindPrograms(ctx, t.stack, "", []string{"promtool"}, t.progress)
-		if err != nil {
-			return nil, err
-		}
 		opt := rules.Options{
-			Tests: t.tests("rules"), Promtool: promtool[0], Run: t.match, Coverage: coverage, Root: t.root(),
-			AllowUnmentioned: allowUnmentioned,
+			Tests: t.tests("rules"), Run: t.match, Coverage: coverage, Root: t.root(), AllowUnmentioned: allowUnmentioned,
 		}
+		if !inProcess {
+			promtool, err := embedded.FindPrograms(ctx, t.stack, "", []string{"promtool"}, t.progress)
+			if err != nil {
+				return nil, err
+			}
+			opt.Promtool = promtool[0]
+		}
+		var err error
 		if len(t.paths) == 0 { // what nobody tests is seen only where the rules are known
 			if opt.Rules, err = t.stack.RuleFiles(); err != nil {
 				return nil, err

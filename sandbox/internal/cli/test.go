@@ -91,7 +91,7 @@ func (t *testRun) root() string {
 // kinds are all kinds that `test` runs: those that take seconds. A new one is a line here.
 func kinds() []kind {
 	return []kind{
-		{"configuration", judgeConfiguration}, {"catalogue", judgeCatalogue}, {"slos", judgeSLOs}, {"rules", judgeRules(100, false, "")}, {"routes", judgeRoutes("", 100)},
+		{"configuration", judgeConfiguration}, {"catalogue", judgeCatalogue}, {"slos", judgeSLOs}, {"rules", judgeRules(100, false, false, "")}, {"routes", judgeRoutes("", 100)},
 		{"pipelines", judgePipelines(100, false)}, {"dashboards", judgeDashboards},
 	}
 }
