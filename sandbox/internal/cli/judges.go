@@ -25,10 +25,17 @@ import (
 	"obsandbox/sandbox/internal/stack"
 )
 
-type testAll struct{ testFlags }
+type testAll struct {
+	testFlags
+	Quick bool `help:"Leave the mutations out."`
+}
 
 func (c *testAll) Run(ctx context.Context, con *console) error {
-	return c.run(ctx, con, nil, kinds()...)
+	all := kinds()
+	if c.Quick || c.Match != "" { // mutations have no cases to choose from
+		all = slices.DeleteFunc(all, func(k kind) bool { return k.name == "mutations" })
+	}
+	return c.run(ctx, con, nil, all...)
 }
 
 type testConfiguration struct{ testFlags }
@@ -176,6 +183,7 @@ func judgeRules(coverage float64, inProcess, allowUnmentioned bool, coverageFile
 			return j, nil
 		}
 		j.tables = append(j.tables, out.Coverage.Table)
+		j.summary = fmt.Sprintf("rules and queries: %.1f %% covered", out.Coverage.Percent)
 		if out.Coverage.Percent < coverage {
 			out.Report.Add(uncovered(out.Coverage.Items)...)
 		}
@@ -224,7 +232,7 @@ func judgeMutations(ctx context.Context, t *testRun) (*judged, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &judged{report: &out.Report, tables: []func(io.Writer) error{func(w io.Writer) error {
+	return &judged{report: &out.Report, summary: out.Score.String(), tables: []func(io.Writer) error{func(w io.Writer) error {
 		_, err := fmt.Fprintln(w, out.Score)
 		return err
 	}}}, nil
@@ -272,7 +280,7 @@ func routesWith(ctx context.Context, t *testRun, config string, coverage float64
 	}
 	results, err := notifications(ctx, t, alertmanager[0])
 	out.Report.Add(results...)
-	return &judged{report: &out.Report}, err
+	return &judged{report: &out.Report, summary: fmt.Sprintf("routes and inhibition: %.1f %% covered", out.Coverage.Percent)}, err
 }
 
 // notifications sends every alert that the rules' tests expect through the real Alertmanager, and reads what comes out.

@@ -17,7 +17,7 @@ import (
 
 // testCmd judges whatever can be judged without a running stack.
 type testCmd struct {
-	All           testAll           `cmd:"" default:"withargs" help:"Everything that takes seconds (the default): not mutations, scenarios and detection."`
+	All           testAll           `cmd:"" default:"withargs" help:"Everything that takes seconds (the default): not scenarios and detection."`
 	Configuration testConfiguration `cmd:"" help:"Every component's configuration, by the programs' own checkers and by the sandbox's; the runbook."`
 	Rules         testRules         `cmd:"" help:"promtool's unit tests of rules, with coverage, and nothing that passes in vain."`
 	Mutations     testMutations     `cmd:"" help:"Whether the rules' unit tests notice a slip in a rule: one at a time, in each."`
@@ -54,6 +54,8 @@ type judged struct {
 	report *report.Report
 	// tables are shown to people below the report, where no other kind is judged with it: coverage, scores.
 	tables []func(io.Writer) error
+	// summary is one line of figures, shown to people where other kinds are judged with it; empty for none.
+	summary string
 }
 
 // kind is one kind of test; its name is its command's.
@@ -88,11 +90,13 @@ func (t *testRun) root() string {
 	return t.stack.Root()
 }
 
-// kinds are all kinds that `test` runs: those that take seconds. A new one is a line here.
+// kinds are all kinds that `test` runs: those that take seconds. A new one is a line here. Mutations, the slowest, come
+// last.
 func kinds() []kind {
 	return []kind{
 		{"configuration", judgeConfiguration}, {"catalogue", judgeCatalogue}, {"slos", judgeSLOs}, {"rules", judgeRules(100, false, false, "")}, {"routes", judgeRoutes("", 100)},
 		{"pipelines", judgePipelines(100, false)}, {"dashboards", judgeDashboards},
+		{"mutations", judgeMutations},
 	}
 }
 
@@ -142,6 +146,13 @@ func (f testFlags) run(ctx context.Context, con *console, paths []string, chosen
 	}
 	if err := f.write(con, all, false); err != nil {
 		return err
+	}
+	for _, j := range found {
+		if f.Format == "human" && len(chosen) > 1 && j != nil && j.summary != "" {
+			if _, err := fmt.Fprintln(con.out, j.summary); err != nil {
+				return err
+			}
+		}
 	}
 	if f.Format == "human" && len(chosen) == 1 {
 		for _, table := range found[0].tables {
