@@ -153,9 +153,11 @@ func start(ctx context.Context, cmd *exec.Cmd, stay time.Duration) (started, err
 	}
 	for lines.Scan() { // so that it can write its last lines
 	}
-	if err := cmd.Wait(); err != nil || s.ready == 0 {
+	err = cmd.Wait()
+	if s.ready == 0 {
 		return s, fmt.Errorf("the stack did not become ready: %w\n%s", err, stderr.String())
 	}
+	// However it ended: `go run` calls an end that was asked for a failure.
 	return s, ctx.Err()
 }
 
