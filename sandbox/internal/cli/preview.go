@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"obsandbox/sandbox/internal/preview"
 	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/stack"
 )
 
 type previewCmd struct {
@@ -15,6 +17,8 @@ type previewCmd struct {
 	Out      string `type:"path" default:"preview" placeholder:"DIR" help:"Write preview.html, summary.md and pictures to this directory."`
 	Base     string `placeholder:"REF" help:"Compare with the dashboards of this revision of git."`
 	Chromium string `placeholder:"PROGRAM" help:"The browser that makes the pictures (default: the one that is installed; none leaves them out)."`
+	BaseDir  string `type:"path" placeholder:"DIR" help:"The dashboards of --base are in this directory; without it, git has them."`
+	Grafana  string `type:"path" placeholder:"FILE" help:"Take the pictures with the Grafana of this running stack (its addresses.json), which has an image renderer; its Prometheus and its Elasticsearch, empty so far, are given the data."`
 	Watch    bool   `help:"Serve the page, and draw it anew whenever a dashboard or its Go code is saved."`
 	Listen   string `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where --watch serves the page."`
 }
@@ -25,7 +29,7 @@ func (c *previewCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	opt := preview.Options{Out: c.Out, Base: c.Base, Chromium: c.Chromium, Progress: func(line string) {
+	opt := preview.Options{Out: c.Out, Base: c.Base, BaseDir: c.BaseDir, Chromium: c.Chromium, Progress: func(line string) {
 		fmt.Fprintf(con.err, "%s after %s\n", line, report.Seconds(time.Since(began)))
 	}}
 	switch c.Chromium {
@@ -33,6 +37,21 @@ func (c *previewCmd) Run(ctx context.Context, con *console) error {
 		opt.Chromium = preview.FindChromium()
 	case "none":
 		opt.Chromium = ""
+	}
+	if c.BaseDir != "" && c.Base == "" {
+		return errors.New("--base-dir needs --base, the name of what is in it")
+	}
+	if c.Grafana != "" {
+		a, err := stack.ReadAddresses(addressesFile(c.Grafana))
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{"grafana", "prometheus", "elasticsearch"} {
+			if a.URL(name, "http") == "" {
+				return fmt.Errorf("--grafana %s: %s does not run there", c.Grafana, name)
+			}
+		}
+		opt.Grafana = &preview.Grafana{URL: a.URL("grafana", "http"), Prometheus: a.URL("prometheus", "http"), Elasticsearch: a.URL("elasticsearch", "http")}
 	}
 	scenes, err := preview.Record(ctx, s)
 	if err != nil {

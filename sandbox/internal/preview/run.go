@@ -21,8 +21,12 @@ type Options struct {
 	Out string
 	// Base is a revision of git to compare with; empty compares with nothing.
 	Base string
+	// BaseDir is a directory with the dashboards of Base, for where there is no git.
+	BaseDir string
 	// Chromium makes the pictures; empty leaves them out.
 	Chromium string
+	// Grafana makes them in Chromium's place, where it is given.
+	Grafana *Grafana
 	// Progress is told what is done.
 	Progress func(string)
 }
@@ -44,30 +48,41 @@ type Result struct {
 // Head reads the dashboards of the stack directory.
 func Head(s *stack.Stack) (Version, error) {
 	v := Version{Name: "head", Title: "Now"}
-	files, err := filepath.Glob(filepath.Join(s.Path(Dir), "*.json"))
-	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("no *.json in %s", s.Path(Dir))
+	boards, err := boardsIn(s.Path(Dir))
+	if err == nil && len(boards) == 0 {
+		err = fmt.Errorf("read the dashboards: no *.json in %s", s.Path(Dir))
 	}
+	v.Boards = boards
+	return v, err
+}
+
+// boardsIn reads the dashboards of a directory.
+func boardsIn(dir string) ([]Board, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
-		return v, fmt.Errorf("read the dashboards: %w", err)
+		return nil, fmt.Errorf("read the dashboards: %w", err)
 	}
+	var all []Board
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return v, fmt.Errorf("read the dashboards: %w", err)
+			return nil, fmt.Errorf("read the dashboards: %w", err)
 		}
 		b, err := ReadBoard(file, data)
 		if err != nil {
-			return v, err
+			return nil, err
 		}
-		v.Boards = append(v.Boards, b)
+		all = append(all, b)
 	}
-	return v, nil
+	return all, nil
 }
+
+// baseTitle is what people read of a revision.
+func baseTitle(ref string) string { return "Before (" + ref + ")" }
 
 // Base reads the dashboards of a revision.
 func Base(ctx context.Context, s *stack.Stack, ref string) (Version, error) {
-	v := Version{Name: "base", Title: "Before (" + ref + ")"}
+	v := Version{Name: "base", Title: baseTitle(ref)}
 	git := func(args ...string) (string, error) {
 		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", s.Path(".")}, args...)...).Output()
 		var exit *exec.ExitError
@@ -118,7 +133,7 @@ func Run(ctx context.Context, s *stack.Stack, scenes []*Scene, opt Options) (*Re
 	res := &Result{}
 	versions := []Version{head}
 	if opt.Base != "" {
-		base, err := Base(ctx, s, opt.Base)
+		base, err := opt.base(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +156,7 @@ func Run(ctx context.Context, s *stack.Stack, scenes []*Scene, opt Options) (*Re
 	res.Files = append(res.Files, "preview.html")
 	opt.Progress("written: " + file)
 	pics := pictures{}
-	if opt.Chromium == "" {
+	if opt.Chromium == "" && opt.Grafana == nil {
 		res.Missing = "There are no pictures: Chromium was not found. Install it (or name it in the variable CHROMIUM) and run `sandbox preview` again; preview.html has everything, and opens in any browser."
 	} else if pics, err = shootAll(ctx, opt, scenes, versions, res); err != nil {
 		return nil, err
@@ -153,6 +168,15 @@ func Run(ctx context.Context, s *stack.Stack, scenes []*Scene, opt Options) (*Re
 	res.Files = append(res.Files, "summary.md")
 	slices.Sort(res.Files)
 	return res, nil
+}
+
+// base reads the dashboards to compare with.
+func (o Options) base(ctx context.Context, s *stack.Stack) (Version, error) {
+	if o.BaseDir == "" {
+		return Base(ctx, s, o.Base)
+	}
+	boards, err := boardsIn(o.BaseDir) // none, where there were none
+	return Version{Name: "base", Title: baseTitle(o.Base), Boards: boards}, err
 }
 
 // pictures are file names relative to the summary: of whole dashboards by "UID SCENE", and of changes.
@@ -184,13 +208,29 @@ func clean(dir string) error {
 	return nil
 }
 
+// photographer takes pictures of dashboards.
+type photographer interface {
+	shoot(version, scene, uid string) (*Shot, error)
+	close()
+}
+
+// photographers says how to get photographers, which work at the same time.
+func photographers(ctx context.Context, opt Options, scenes []*Scene, versions []Version, changes []Change) (func() photographer, error) {
+	if opt.Grafana != nil {
+		s, err := newStudio(ctx, *opt.Grafana, scenes, versions, changes)
+		return func() photographer { return s }, err
+	}
+	page, err := filepath.Abs(filepath.Join(opt.Out, "preview.html"))
+	return func() photographer { return newCamera(ctx, opt.Chromium, page) }, err
+}
+
 // shootAll takes pictures of all dashboards, and of their former selves where something has changed.
 func shootAll(ctx context.Context, opt Options, scenes []*Scene, versions []Version, res *Result) (pictures, error) {
 	pics := pictures{boards: map[string]string{}, changes: map[int][]changePicture{}}
 	if err := clean(filepath.Join(opt.Out, "changes")); err != nil {
 		return pics, err
 	}
-	page, err := filepath.Abs(filepath.Join(opt.Out, "preview.html"))
+	open, err := photographers(ctx, opt, scenes, versions, res.Changes)
 	if err != nil {
 		return pics, err
 	}
@@ -208,13 +248,13 @@ func shootAll(ctx context.Context, opt Options, scenes []*Scene, versions []Vers
 			}
 		}
 	}
-	// Two browsers: one draws while the other is painted.
+	// Two: one draws while the other is painted.
 	shots := make([]*Shot, len(jobs))
 	errs := make([]error, 2)
 	var wg sync.WaitGroup
 	for n := range 2 {
 		wg.Go(func() {
-			c := newCamera(ctx, opt.Chromium, page)
+			c := open()
 			defer c.close()
 			for i := n; i < len(jobs) && errs[n] == nil; i += 2 {
 				shots[i], errs[n] = c.shoot(jobs[i].version, jobs[i].scene, jobs[i].uid)
@@ -260,17 +300,17 @@ func shootAll(ctx context.Context, opt Options, scenes []*Scene, versions []Vers
 			p := changePicture{scene: sc.Title}
 			prefix := fmt.Sprintf("changes/%s-%d-%s", c.UID, i+1, sc.Name)
 			var was, is *image.RGBA
-			if shot := find("base", sc.Name, c.UID); shot != nil && c.Before >= 0 && c.Before < len(shot.Panels) {
-				was = cut(shot.Image, shot.Panels[c.Before])
-				if p.before, err = save(prefix+"-before.png", was); err != nil {
-					return pics, err
-				}
+			if was, err = find("base", sc.Name, c.UID).of(c.Before); err == nil && was != nil {
+				p.before, err = save(prefix+"-before.png", was)
 			}
-			if shot := find("head", sc.Name, c.UID); shot != nil && c.After >= 0 && c.After < len(shot.Panels) {
-				is = cut(shot.Image, shot.Panels[c.After])
-				if p.after, err = save(prefix+"-after.png", is); err != nil {
-					return pics, err
-				}
+			if err != nil {
+				return pics, err
+			}
+			if is, err = find("head", sc.Name, c.UID).of(c.After); err == nil && is != nil {
+				p.after, err = save(prefix+"-after.png", is)
+			}
+			if err != nil {
+				return pics, err
 			}
 			if was != nil && is != nil {
 				delta, pixels := Difference(was, is)

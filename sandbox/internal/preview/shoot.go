@@ -29,6 +29,22 @@ type Shot struct {
 	Panels []image.Rectangle
 	// Errors are what panels say that could not be drawn, by their place.
 	Errors map[int]string
+
+	// panel takes a picture of a panel by itself; without it, the panel is cut out.
+	panel func(i int) (*image.RGBA, error)
+}
+
+// of is the picture of a panel by its place; nil where there is none.
+func (s *Shot) of(i int) (*image.RGBA, error) {
+	switch {
+	case s == nil || i < 0:
+		return nil, nil
+	case s.panel != nil:
+		return s.panel(i)
+	case i >= len(s.Panels):
+		return nil, nil
+	}
+	return cut(s.Image, s.Panels[i]), nil
 }
 
 // FindChromium is the browser that pictures are made with; empty where there is none.
@@ -44,13 +60,15 @@ func FindChromium() string {
 	return ""
 }
 
-// camera is a browser that has a preview's page open.
+// camera is a photographer: a browser that has a preview's page open.
 type camera struct {
-	ctx   context.Context
-	close func()
-	page  string
-	open  bool
+	ctx  context.Context
+	stop func()
+	page string
+	open bool
 }
+
+func (c *camera) close() { c.stop() }
 
 func newCamera(ctx context.Context, chromium, page string) *camera {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -63,7 +81,7 @@ func newCamera(ctx context.Context, chromium, page string) *camera {
 	}
 	allocated, stop := chromedp.NewExecAllocator(ctx, opts...)
 	tab, cancel := chromedp.NewContext(allocated)
-	return &camera{ctx: tab, close: func() { cancel(); stop() }, page: page}
+	return &camera{ctx: tab, stop: func() { cancel(); stop() }, page: page}
 }
 
 // state is what the page says of itself.
