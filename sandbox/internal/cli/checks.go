@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/logstash"
+	"obsandbox/sandbox/internal/platform"
 	"obsandbox/sandbox/internal/slo"
 	"obsandbox/sandbox/internal/stack"
 	"obsandbox/sandbox/internal/viewer"
@@ -31,14 +31,12 @@ func checkLogstash(_ context.Context, in embedded.Input) error {
 	return logstash.Check(filepath.Dir(in.Stack.Path(c.Config[0])))
 }
 
-// checkPlatform reads what the simulated platform is made of: the metric catalogue and the services' probes.
+// checkPlatform makes the simulated platform of the metric catalogue and the services' probes, and runs nothing.
 func checkPlatform(_ context.Context, in embedded.Input) error {
 	if !in.Runs("platform") {
 		return nil
 	}
-	_, metrics := stack.LoadMetrics(in.Stack.Path(stack.MetricsFile))
-	_, health := stack.LoadHealth(in.Stack.Path(stack.HealthFile))
-	return errors.Join(metrics, health)
+	return platform.Check(platform.Config{StackDir: in.Stack.Dir, Replace: in.Replace, Join: in.Join})
 }
 
 // checkObjectives reads slos.yaml, of which Prometheus' rules are made.

@@ -117,6 +117,9 @@ func readNode(file string, getenv func(string) (string, bool)) (node, error) {
 			return n, fail(lines[key], "unknown setting [%s] please check that any required plugins are installed, or check the breaking changes documentation for removed settings", key)
 		}
 	}
+	if v := n.settings["discovery.type"]; v != "" && v != "multi-node" && v != "single-node" {
+		return n, fail(lines["discovery.type"], "Unknown discovery type [%s]: Elasticsearch has single-node and multi-node", v)
+	}
 	if v := n.settings["discovery.type"]; v == "single-node" && n.settings["cluster.initial_master_nodes"] != "" {
 		return n, fail(lines["cluster.initial_master_nodes"], "setting [cluster.initial_master_nodes] is not allowed when [discovery.type] is set to [single-node]")
 	}

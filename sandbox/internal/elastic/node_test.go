@@ -25,6 +25,7 @@ func TestNodeConfiguration(t *testing.T) {
 		{"cluster.name: c\n# comment\nxpack.ilm.enabled: true\n", "elasticsearch.yml:3: unknown setting [xpack.ilm.enabled] please check that any required plugins are installed, or check the breaking changes documentation for removed settings"},
 		{"node.name: ${MISSING}\n", "elasticsearch.yml:1: could not resolve placeholder 'MISSING'"},
 		{"discovery.type: single-node\ncluster.initial_master_nodes: [a]\n", "elasticsearch.yml:2: setting [cluster.initial_master_nodes] is not allowed when [discovery.type] is set to [single-node]"},
+		{"node.name: n\ndiscovery.type: many-nodes\n", "elasticsearch.yml:2: Unknown discovery type [many-nodes]"},
 		{"index.number_of_shards: 3\n", "elasticsearch.yml:1: node setting [index.number_of_shards]: index level settings can not be set"},
 		{"a: b: c\n", "elasticsearch.yml:1: "},
 		{"cluster.name: a\ncluster:\n  name: b\n", "elasticsearch.yml:3: setting [cluster.name] is set twice"},

@@ -80,5 +80,5 @@ func (st *starter) checkOne(ctx context.Context, c stack.Component) error {
 	if err := st.render([]stack.Component{c}); err != nil {
 		return err
 	}
-	return runChecks(ctx, st.opt.Checks, Input{Stack: st.stack, Components: []stack.Component{c}, Run: st.run, Files: st.files})
+	return runChecks(ctx, st.opt.Checks, st.input([]stack.Component{c}))
 }

@@ -54,7 +54,15 @@ func lineOfFirst(data []byte, message string) int {
 	for _, m := range quoted.FindAllStringSubmatch(message, -1) {
 		words = append(words, m[1]+m[2]+m[3])
 	}
-	return lineOfWords(strings.Split(string(data), "\n"), words)
+	lines := strings.Split(string(data), "\n")
+	if line := lineOfWords(lines, words); line > 0 {
+		return line
+	}
+	// In JSON, what is told as index.number_of_shards is nested.
+	for i, word := range words {
+		words[i] = word[strings.LastIndex(word, ".")+1:]
+	}
+	return lineOfWords(lines, words)
 }
 
 // lineOfWords is the line with the rarest of the words; of words that are as rare, the first.

@@ -10,15 +10,18 @@ import (
 )
 
 // lockFile waits until it alone holds the lock on file; the lock ends with the process at the latest. waiting is called
-// once where another holds it.
-func lockFile(ctx context.Context, file string, waiting func()) (unlock func(), err error) {
-	for told := false; ; told = true {
+// where another holds it, at once and then every tellEvery, with the time that was waited.
+func lockFile(ctx context.Context, file string, waiting func(waited time.Duration)) (unlock func(), err error) {
+	began := time.Now()
+	var told time.Time
+	for {
 		unlock, err := tryLock(file)
 		if !errors.Is(err, errLocked) {
 			return unlock, err
 		}
-		if !told {
-			waiting()
+		if time.Since(told) >= tellEvery {
+			told = time.Now()
+			waiting(told.Sub(began))
 		}
 		select {
 		case <-ctx.Done():

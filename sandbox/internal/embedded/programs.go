@@ -35,7 +35,9 @@ type program struct {
 // programs finds, and where needed builds, the real programs of a stack.
 type programs struct {
 	// dir is where built programs are kept.
-	dir    string
+	dir string
+	// file is the stack.yaml that names them.
+	file   string
 	byName map[string]program
 	// building has room for one build at a time: a second one would not make the machine faster.
 	building chan struct{}
@@ -43,7 +45,7 @@ type programs struct {
 
 // newPrograms reads the pinned versions. bin is the directory of built programs.
 func newPrograms(ctx context.Context, s *stack.Stack, bin string) (*programs, error) {
-	p := &programs{dir: bin, byName: map[string]program{}, building: make(chan struct{}, 1)}
+	p := &programs{dir: bin, file: s.Path(stack.FileName), byName: map[string]program{}, building: make(chan struct{}, 1)}
 	toolchain := ""
 	for _, sp := range s.Programs {
 		dir := filepath.Join(s.Root(), filepath.FromSlash(sp.Module))
@@ -60,10 +62,14 @@ func newPrograms(ctx context.Context, s *stack.Stack, bin string) (*programs, er
 				continue
 			}
 			if prog.modPath, prog.modVersion, err = pinned(filepath.Join(dir, name), data, sp.Package); err != nil {
-				return nil, err
+				return nil, &stack.FileError{File: s.Path(stack.FileName), Line: sp.Line, Msg: fmt.Sprintf("program %q: %v", sp.Name, err)}
 			}
 		}
-		prog.release = releaseOf(s, sp)
+		release, err := releaseOf(s, prog)
+		if err != nil {
+			return nil, err
+		}
+		prog.release = release
 		if toolchain == "" {
 			toolchain = goVersion(ctx, dir)
 		}
@@ -86,23 +92,29 @@ func pinned(file string, data []byte, pkg string) (path, version string, err err
 		}
 	}
 	if path == "" {
-		return "", "", &stack.FileError{File: file, Line: 1, Msg: fmt.Sprintf("no required module has the package %s: go get -tool it", pkg)}
+		return "", "", fmt.Errorf("no module that %s requires has the package %s: go get -tool it there", file, pkg)
 	}
 	return path, version, nil
 }
 
 // releaseOf is what the makers of a program call the version that is run: the tag of the image, without "v". The
-// module's own version says something else (Prometheus' v0.315.1 is its release 3.15.1).
-func releaseOf(s *stack.Stack, sp stack.Program) string {
+// module's own version says something else (Prometheus' v0.315.1 is its release 3.15.1); that both mean the same is
+// looked at, because the program will say so of itself.
+func releaseOf(s *stack.Stack, prog program) (string, error) {
 	for _, c := range s.Components {
 		if c.Program == "" {
 			continue
 		}
-		if main, err := s.Program(c.Program); err == nil && main.Module == sp.Module {
-			return strings.TrimPrefix(c.Image[strings.LastIndex(c.Image, ":")+1:], "v")
+		main, err := s.Program(c.Program)
+		if err != nil || main.Module != prog.Module {
+			continue
 		}
+		if err := stack.SameRelease(prog.modPath, prog.modVersion, c.Image); err != nil {
+			return "", &stack.FileError{File: s.Path(stack.FileName), Line: c.ImageLine, Msg: fmt.Sprintf("component %q: %v", c.Name, err)}
+		}
+		return strings.TrimPrefix(stack.Tag(c.Image), "v"), nil
 	}
-	return ""
+	return "", nil
 }
 
 // goVersion is the toolchain that would build in dir; empty where Go is not installed.
@@ -186,11 +198,8 @@ func (p *programs) ensure(ctx context.Context, names []string, progress func(str
 		}
 	}
 	for _, progs := range missing {
-		progress("waits for another build")
-		select {
-		case p.building <- struct{}{}:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := p.takeTurn(ctx, progress); err != nil {
+			return nil, err
 		}
 		err := p.build(ctx, progs, progress)
 		<-p.building
@@ -206,14 +215,47 @@ func (p *programs) ensure(ctx context.Context, names []string, progress func(str
 	return paths, nil
 }
 
+// takeTurn waits until no other program of this run is being built.
+func (p *programs) takeTurn(ctx context.Context, progress func(string)) error {
+	began := time.Now()
+	tick := time.NewTicker(tellEvery)
+	defer tick.Stop()
+	for {
+		select { // a free turn is taken without a word
+		case p.building <- struct{}{}:
+			return nil
+		default:
+		}
+		tellWait(progress, "waits until another program is built", time.Since(began))
+		select {
+		case p.building <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// tellEvery is how often a wait is told anew, so that it does not look like the end.
+const tellEvery = time.Second
+
+// tellWait says what is waited for, and after a while for how long.
+func tellWait(progress func(string), what string, waited time.Duration) {
+	if waited >= tellEvery {
+		what += ", " + waited.Round(time.Second).String()
+	}
+	progress(what)
+}
+
 // build compiles programs of one module and moves them to their places.
 func (p *programs) build(ctx context.Context, progs []program, progress func(string)) error {
 	first := progs[0]
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return fmt.Errorf("build %s: %w", first.Name, err)
 	}
-	unlock, err := lockFile(ctx, filepath.Join(p.dir, filepath.Base(first.Module)+".lock"), func() {
-		progress("another run is building it, waiting")
+	unlock, err := lockFile(ctx, filepath.Join(p.dir, filepath.Base(first.Module)+".lock"), func(waited time.Duration) {
+		tellWait(progress, "waits for another run, which builds "+first.Name, waited)
 	})
 	if err != nil {
 		return fmt.Errorf("build %s: %w", first.Name, err)
@@ -232,7 +274,7 @@ func (p *programs) build(ctx context.Context, progs []program, progress func(str
 	}
 	defer os.RemoveAll(tmp)
 	if err := compile(ctx, progs, tmp, progress); err != nil {
-		return err
+		return p.placed(err, progs)
 	}
 	for _, prog := range progs {
 		built := filepath.Join(tmp, filepath.Base(prog.Package))
@@ -241,6 +283,21 @@ func (p *programs) build(ctx context.Context, progs []program, progress func(str
 		}
 	}
 	return nil
+}
+
+// noPackage is what the go command says of a package that the module does not have.
+var noPackage = regexp.MustCompile(`no required module provides package (\S+?);|does not contain package (\S+)|package (\S+) is not in std`)
+
+// placed is the error of a build, told as a fault of stack.yaml where a program's package does not exist.
+func (p *programs) placed(err error, progs []program) error {
+	for _, m := range noPackage.FindAllStringSubmatch(err.Error(), -1) {
+		for _, prog := range progs {
+			if m[1]+m[2]+m[3] == prog.Package {
+				return &stack.FileError{File: p.file, Line: prog.Line, Msg: fmt.Sprintf("program %q: %s %s has no package %s", prog.Name, prog.modPath, prog.modVersion, prog.Package)}
+			}
+		}
+	}
+	return err
 }
 
 // errNoGo says what to do where a program must be built and cannot be.

@@ -94,6 +94,41 @@ func TestProgramsAreBuiltOnce(t *testing.T) {
 	assert.Empty(t, p.find(t.Context(), "obsandbox-hello"))
 }
 
+// Who waits for another's build is told so, again and again: minutes without a word look like the end.
+func TestWaitForAnotherBuildIsTold(t *testing.T) {
+	t.Parallel()
+	s, bin := pinnedStack(t, helloSource), t.TempDir()
+	p, err := newPrograms(t.Context(), s, bin)
+	require.NoError(t, err)
+	wait := func(let func(), want ...string) {
+		said := make(chan string)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := p.ensure(t.Context(), []string{"obsandbox-hello"}, func(message string) { said <- message })
+			ended <- err
+		}()
+		for _, text := range want {
+			assert.Equal(t, text, <-said)
+		}
+		let()
+		for {
+			select {
+			case <-said: // of the build itself
+			case err := <-ended:
+				require.NoError(t, err)
+				return
+			}
+		}
+	}
+	p.building <- struct{}{}
+	wait(func() { <-p.building }, "waits until another program is built", "waits until another program is built, 1s")
+
+	require.NoError(t, os.Remove(p.byName["obsandbox-hello"].file))
+	unlock, err := tryLock(filepath.Join(bin, "prog.lock"))
+	require.NoError(t, err)
+	wait(unlock, "waits for another run, which builds obsandbox-hello", "waits for another run, which builds obsandbox-hello, 1s")
+}
+
 func TestBuildThatFailsSaysWhy(t *testing.T) {
 	t.Parallel()
 	s := pinnedStack(t, "package main\n\nfunc main() { undefined() }\n")
@@ -103,9 +138,16 @@ func TestBuildThatFailsSaysWhy(t *testing.T) {
 	require.ErrorIs(t, err, errBuild)
 	assert.ErrorContains(t, err, "main.go:3:15: undefined: undefined")
 
+	s.Programs[0].Package, s.Programs[0].Line = "example.com/prog/cmd/helo", 7
+	p, err = newPrograms(t.Context(), s, t.TempDir())
+	require.NoError(t, err)
+	_, err = p.ensure(t.Context(), []string{"obsandbox-hello"}, func(string) {})
+	assert.EqualError(t, err, s.Path(stack.FileName)+`:7: program "obsandbox-hello": example.com/prog v0.415.2 has no package example.com/prog/cmd/helo`)
+
 	s.Programs[0].Package = "example.com/other/cmd/hello"
 	_, err = newPrograms(t.Context(), s, t.TempDir())
-	assert.ErrorContains(t, err, filepath.Join("tools", "prog", "go.mod")+":1: no required module has the package example.com/other/cmd/hello")
+	assert.ErrorContains(t, err, `stack.yaml:7: program "obsandbox-hello": no module that `)
+	assert.ErrorContains(t, err, filepath.Join("tools", "prog", "go.mod")+" requires has the package example.com/other/cmd/hello")
 }
 
 // Not parallel: PATH belongs to the process.

@@ -78,8 +78,11 @@ func setupOf(client *http.Client, s *stack.Stack, c stack.Component, addresses s
 			var refused *refusedError
 			if errors.As(err, &refused) {
 				reasons := elasticReasons(answer)
-				if len(reasons) == 0 {
-					reasons = []string{refused.reason()}
+				if len(reasons) == 0 { // it is not the file that it does not like
+					return &stack.FileError{
+						File: s.Path(stack.FileName), Line: put.Line,
+						Msg: fmt.Sprintf("component %q: setup: it answers PUT %s with %s", c.Name, put.Put, refused.reason()),
+					}
 				}
 				return &stack.FileError{
 					File: file, Line: lineOfFirst(data, reasons[len(reasons)-1]),

@@ -125,7 +125,7 @@ func Start(ctx context.Context, s *stack.Stack, opt Options) (_ *Run, err error)
 	if err := st.render(order); err != nil {
 		return nil, err
 	}
-	if err := runChecks(ctx, opt.Checks, Input{Stack: s, Components: order, Run: st.run, Files: st.files}); err != nil {
+	if err := runChecks(ctx, opt.Checks, st.input(order)); err != nil {
 		return nil, err
 	}
 	judged, err := st.judgeBuilt(ctx, spawn, progs, order)

@@ -36,6 +36,11 @@ func (st *starter) render(components []stack.Component) error {
 	return nil
 }
 
+// input is what the checks may look at.
+func (st *starter) input(components []stack.Component) Input {
+	return Input{Stack: st.stack, Components: components, Run: st.run, Files: st.files, Replace: st.opt.Replace, Join: st.opt.Join}
+}
+
 // judgeBuilt lets the checkers that are there already look at the configuration, at the same time. It returns the
 // components that were judged; those whose checker must be built first are judged before they start.
 func (st *starter) judgeBuilt(ctx context.Context, spawn *spawner, progs *programs, components []stack.Component) (map[string]bool, error) {

@@ -98,7 +98,7 @@ func probed(w *guest.Cluster, health *stack.Health, file string) error {
 		}
 	}
 	if len(unknown) > 0 {
-		return &stack.FileError{File: file, Msg: fmt.Sprintf("no pods of: %s (there are: %s)", strings.Join(unknown, ", "), strings.Join(sorted(running), ", "))}
+		return &stack.FileError{File: file, Line: health.Services[unknown[0]].Line, Msg: fmt.Sprintf("no pods of: %s (there are: %s)", strings.Join(unknown, ", "), strings.Join(sorted(running), ", "))}
 	}
 	return nil
 }

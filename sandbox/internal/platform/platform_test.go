@@ -357,7 +357,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		"no catalogue":          {good(func(c *platform.Config) { c.StackDir = t.TempDir() }), "metrics.yaml"},
 		"a bad health.yaml":     {good(func(c *platform.Config) { c.StackDir = stackDir(t, "services: {}\n") }), "health.yaml:1: no services"},
-		"an unknown service":    {good(func(c *platform.Config) { c.StackDir = stackDir(t, quickHealth+"  importer: *service\n") }), "health.yaml: no pods of: importer"},
+		"an unknown service":    {good(func(c *platform.Config) { c.StackDir = stackDir(t, quickHealth+"  importer: *service\n") }), "health.yaml:8: no pods of: importer"},
 		"every interface":       {good(func(c *platform.Config) { c.API = "0.0.0.0:0" }), "--api 0.0.0.0:0: the platform listens on loopback only"},
 		"no port":               {good(func(c *platform.Config) { c.Kubernetes = "127.0.0.1" }), `--kubernetes "127.0.0.1"`},
 		"a port that is taken":  {good(func(c *platform.Config) { c.Proxy = taken.Addr().String() }), "--proxy: listen tcp"},

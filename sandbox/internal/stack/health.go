@@ -27,6 +27,8 @@ type Health struct {
 type Probes struct {
 	Liveness  *corev1.Probe
 	Readiness *corev1.Probe
+	// Line is where the service stands in its file.
+	Line int
 }
 
 // Names lists the services in alphabetical order.
@@ -90,7 +92,7 @@ func LoadHealth(file string) (*Health, error) {
 		if spec.Liveness == nil && spec.Readiness == nil {
 			return nil, &FileError{File: file, Line: keyNode(services, name).Line, Msg: fmt.Sprintf("service %q has neither a livenessProbe nor a readinessProbe", name)}
 		}
-		var probes Probes
+		probes := Probes{Line: keyNode(services, name).Line}
 		for _, p := range []struct {
 			key  string
 			spec *probeSpec

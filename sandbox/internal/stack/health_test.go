@@ -33,7 +33,9 @@ func TestHealthOfTheStack(t *testing.T) {
 		return corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(8080), Scheme: "HTTP"}}
 	}
 	for name, probes := range h.Services {
+		require.Positive(t, probes.Line, name)
 		require.Equal(t, stack.Probes{
+			Line: probes.Line,
 			Liveness: &corev1.Probe{
 				ProbeHandler: get("/health/live"), InitialDelaySeconds: 30, PeriodSeconds: 10, TimeoutSeconds: 5, SuccessThreshold: 1, FailureThreshold: 3,
 			},

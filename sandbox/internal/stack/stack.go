@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
 // FileName is the file that makes a directory a stack.
@@ -44,6 +42,8 @@ type Program struct {
 	Package string `yaml:"package"`
 	// Tags are the build tags.
 	Tags []string `yaml:"tags"`
+	// Line is where the program stands in its file.
+	Line int `yaml:"-"`
 }
 
 // Component is one part of the stack.
@@ -61,6 +61,8 @@ type Component struct {
 	Setup []Setup `yaml:"setup"`
 	// Needs are the components that must be ready before this one starts.
 	Needs []string `yaml:"needs"`
+	// Line is where the component stands in its file; ImageLine and NeedsLine are those of its keys.
+	Line, ImageLine, NeedsLine int `yaml:"-"`
 }
 
 // Port is a named port at its usual number.
@@ -85,6 +87,8 @@ type Ready struct {
 type Setup struct {
 	Put  string `yaml:"put"`
 	File string `yaml:"file"`
+	// Line is where it stands in its file.
+	Line int `yaml:"-"`
 }
 
 // Find walks up from dir to the nearest directory that is a stack or has one called stack.
@@ -186,70 +190,11 @@ func (s *Stack) Select(only, without []string) ([]Component, error) {
 	return kept, nil
 }
 
-func (s *Stack) validate(root *yaml.Node) error {
-	file := s.Path(FileName)
-	components := mapValue(root, "components")
-	at := func(i int, keys ...string) int {
-		if components == nil || i >= len(components.Content) {
-			return 1
-		}
-		node := components.Content[i]
-		for _, k := range keys {
-			if next := mapValue(node, k); next != nil {
-				node = next
-			}
-		}
-		return node.Line
-	}
-	if len(s.Components) == 0 {
-		return &FileError{File: file, Line: 1, Msg: "no components: list them under the key components"}
-	}
-	ports := map[int]string{}
-	for i, c := range s.Components {
-		fail := func(key, format string, args ...any) error {
-			return &FileError{File: file, Line: at(i, key), Msg: fmt.Sprintf("component %q: ", c.Name) + fmt.Sprintf(format, args...)}
-		}
-		if c.Name == "" {
-			return fail("name", "a component has no name")
-		}
-		if slices.IndexFunc(s.Components, func(o Component) bool { return o.Name == c.Name }) != i {
-			return fail("name", "named twice")
-		}
-		for _, p := range c.Ports {
-			if other, taken := ports[p.Number]; taken {
-				return fail("ports", "port %d is also a port of %s", p.Number, other)
-			}
-			if p.Number < 1 || p.Number > 65535 || p.Name == "" {
-				return fail("ports", "a port needs a name and a number from 1 to 65535")
-			}
-			ports[p.Number] = c.Name
-		}
-		if _, ok := c.Port(c.Ready.Port); !ok {
-			return fail("ready", "ready.port %q is none of its ports", c.Ready.Port)
-		}
-		if c.Ready.Kafka == (c.Ready.Path != "") {
-			return fail("ready", "ready needs either path or kafka: true")
-		}
-		if c.Program != "" {
-			if _, err := s.Program(c.Program); err != nil {
-				return fail("program", "program %q is not listed under programs", c.Program)
-			}
-		}
-		for _, name := range c.Needs {
-			if _, err := s.Component(name); err != nil {
-				return fail("needs", "needs %q, which is no component", name)
-			}
-		}
-		for _, name := range c.Config {
-			if _, err := os.Stat(s.Path(name)); err != nil {
-				return fail("config", "%s: %v", name, errors.Unwrap(err))
-			}
-		}
-	}
-	if _, err := s.StartOrder(s.Components); err != nil {
-		return &FileError{File: file, Line: at(0), Msg: err.Error()}
-	}
-	return nil
+// circleError is a component that needs itself, by way of others: path begins and ends with it, or leads to it.
+type circleError struct{ path []string }
+
+func (e *circleError) Error() string {
+	return "components need each other in a circle: " + strings.Join(e.path, " → ")
 }
 
 // StartOrder sorts the given components so that each comes after those of them that it needs.
@@ -268,7 +213,7 @@ func (s *Stack) StartOrder(components []Component) ([]Component, error) {
 		case done:
 			return nil
 		case open:
-			return fmt.Errorf("components need each other in a circle: %s", strings.Join(path, " → "))
+			return &circleError{path}
 		}
 		state[c.Name] = open
 		for _, name := range c.Needs {

@@ -43,7 +43,7 @@ func DecodeFile(file string, value any) (*yaml.Node, error) {
 func Decode(file string, data []byte, value any) (*yaml.Node, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, yamlErrors(file, err)
+		return nil, yamlErrors(file, data, err)
 	}
 	if len(doc.Content) == 0 {
 		return nil, &FileError{File: file, Line: 1, Msg: "the file is empty"}
@@ -51,7 +51,7 @@ func Decode(file string, data []byte, value any) (*yaml.Node, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(value); err != nil {
-		return nil, yamlErrors(file, err)
+		return nil, yamlErrors(file, data, err)
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, &FileError{File: file, Line: 1, Msg: "one YAML document is expected, here are several"}
@@ -62,10 +62,11 @@ func Decode(file string, data []byte, value any) (*yaml.Node, error) {
 var (
 	yamlLine    = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
 	yamlUnknown = regexp.MustCompile(`^field (\S+) not found in type .+$`)
+	yamlAnchor  = regexp.MustCompile(`^unknown anchor '(.+)' referenced$`)
 )
 
 // yamlErrors turns the messages of yaml.v3 into one *FileError each.
-func yamlErrors(file string, err error) error {
+func yamlErrors(file string, data []byte, err error) error {
 	messages := []string{err.Error()}
 	var typeErr *yaml.TypeError
 	if errors.As(err, &typeErr) {
@@ -80,6 +81,10 @@ func yamlErrors(file string, err error) error {
 		}
 		if m := yamlUnknown.FindStringSubmatch(fe.Msg); m != nil {
 			fe.Msg = fmt.Sprintf("unknown key %q", m[1])
+		}
+		if m := yamlAnchor.FindStringSubmatch(fe.Msg); m != nil && fe.Line == 0 { // yaml.v3 does not say where
+			before, _, _ := bytes.Cut(data, []byte("*"+m[1]))
+			fe.Line = 1 + bytes.Count(before, []byte("\n"))
 		}
 		errs[i] = fe
 	}

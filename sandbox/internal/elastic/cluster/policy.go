@@ -56,6 +56,20 @@ func readPhases(raw json.RawMessage) ([]phase, error) {
 	if err := json.Unmarshal(raw, &p); err != nil {
 		return nil, eserr.Illegal("read a lifecycle policy: %s", err)
 	}
+	// Twice, because the policy itself may have keys that are not read here, and a phase may not.
+	var strict struct {
+		Phases map[string]map[string]json.RawMessage `json:"phases"`
+	}
+	if err := json.Unmarshal(raw, &strict); err != nil {
+		return nil, eserr.Illegal("read a lifecycle policy: %s", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(strict.Phases)) {
+		for _, key := range slices.Sorted(maps.Keys(strict.Phases[name])) {
+			if key != "min_age" && key != "actions" {
+				return nil, eserr.XContent(1, 1, "[phase] unknown field [%s]", key)
+			}
+		}
+	}
 	var out []phase
 	for _, known := range phases {
 		src, ok := p.Phases[known.name]
@@ -76,6 +90,9 @@ func readPhases(raw json.RawMessage) ([]phase, error) {
 			}
 			if strings.Contains(unsupportedActions, " "+action+" ") {
 				return nil, eserr.Unsupported("lifecycle action [%s] in phase [%s]", action, known.name)
+			}
+			if err := checkAction(action, src.Actions[action]); err != nil {
+				return nil, err
 			}
 		}
 		out = append(out, ph)
