@@ -198,12 +198,7 @@ func (p *programs) ensure(ctx context.Context, names []string, progress func(str
 		}
 	}
 	for _, progs := range missing {
-		if err := p.takeTurn(ctx, progress); err != nil {
-			return nil, err
-		}
-		err := p.build(ctx, progs, progress)
-		<-p.building
-		if err != nil {
+		if err := p.build(ctx, progs, progress); err != nil {
 			return nil, err
 		}
 	}
@@ -268,7 +263,18 @@ func (p *programs) build(ctx context.Context, progs []program, progress func(str
 	if len(progs) == 0 {
 		return nil
 	}
-	tmp, err := os.MkdirTemp(p.dir, ".build-*")
+	// After the lock: while another run builds this one, this run builds what else it needs.
+	if err := p.takeTurn(ctx, progress); err != nil {
+		return err
+	}
+	defer func() { <-p.building }()
+	mine := ".build-" + filepath.Base(first.Module) + "-*"
+	if left, err := filepath.Glob(filepath.Join(p.dir, mine)); err == nil { // by a build that was killed
+		for _, dir := range left {
+			_ = os.RemoveAll(dir)
+		}
+	}
+	tmp, err := os.MkdirTemp(p.dir, mine)
 	if err != nil {
 		return fmt.Errorf("build %s: %w", first.Name, err)
 	}

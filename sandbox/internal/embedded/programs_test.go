@@ -52,6 +52,7 @@ const helloSource = "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println
 func TestProgramsAreBuiltOnce(t *testing.T) {
 	t.Parallel()
 	s, bin := pinnedStack(t, helloSource), t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(bin, ".build-prog-1"), 0o755)) // a build that was killed has left it
 	var mu sync.Mutex
 	var said []string
 	var wg sync.WaitGroup
