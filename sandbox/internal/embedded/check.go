@@ -168,6 +168,16 @@ func (st *starter) judge(ctx context.Context, spawn *spawner, c stack.Component)
 	if len(files) == 0 {
 		return nil
 	}
+	if err := st.judgeFiles(ctx, spawn, c, files); err != nil || c.Program != "jaeger" || !files[0].Rewritten() {
+		return err
+	}
+	// Its storage is another one here: what is checked in is judged as it stands, too.
+	main := files[0]
+	main.Path, main.Running = st.stack.Path(main.Name), main.Original
+	return st.judgeFiles(ctx, spawn, c, []stack.Rendered{main})
+}
+
+func (st *starter) judgeFiles(ctx context.Context, spawn *spawner, c stack.Component, files []stack.Rendered) error {
 	name, args := checkerOf(c.Program, files[0].Path)
 	if name == "" {
 		return nil

@@ -177,22 +177,31 @@ users:
 
 // replaceAddress turns "component:port" with the component's usual port into the address where it runs.
 func (s *Stack) replaceAddress(e *editor, node *yaml.Node, run RunContext) error {
-	host, port, err := net.SplitHostPort(node.Value)
+	component, port, err := s.leadsTo(e, node, node.Value)
 	if err != nil {
-		return e.fail(node, "%q is no host:port", node.Value)
+		return err
 	}
-	c, err := s.Component(host)
-	if err != nil {
-		return e.fail(node, "%s leads out of the sandbox: %v", node.Value, err)
-	}
-	i := slices.IndexFunc(c.Ports, func(p Port) bool { return strconv.Itoa(p.Number) == port })
-	if i < 0 {
-		return e.fail(node, "%s has no port %s in %s", host, port, s.Path(FileName))
-	}
-	if to := run.Addresses.Of(host, c.Ports[i].Name); to != "" {
+	if to := run.Addresses.Of(component, port); to != "" {
 		return e.replace(node, to)
 	}
 	return nil // not run this time; the name resolves nowhere
+}
+
+// leadsTo is the component, and the name of its port, that an address means; node is where it stands.
+func (s *Stack) leadsTo(e *editor, node *yaml.Node, address string) (component, port string, err error) {
+	host, number, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", "", e.fail(node, "%q is no host:port", address)
+	}
+	c, err := s.Component(host)
+	if err != nil {
+		return "", "", e.fail(node, "%s leads out of the sandbox: %v", address, err)
+	}
+	i := slices.IndexFunc(c.Ports, func(p Port) bool { return strconv.Itoa(p.Number) == number })
+	if i < 0 {
+		return "", "", e.fail(node, "%s has no port %s in %s", host, number, s.Path(FileName))
+	}
+	return host, c.Ports[i].Name, nil
 }
 
 // The receivers that the platform stands in for. Any other would reach a real person or program.
@@ -271,62 +280,4 @@ func (s *Stack) renderAlertmanager(e *editor, run RunContext) ([]Rendered, error
 		return nil
 	})
 	return secrets, err
-}
-
-func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
-	c, err := s.Component("jaeger")
-	if err != nil {
-		return nil, err
-	}
-	// Every endpoint moves to loopback, and to the port that this run has for it.
-	var endpoints func(node *yaml.Node) error
-	endpoints = func(node *yaml.Node) error {
-		for i, child := range node.Content {
-			isValue := node.Kind == yaml.MappingNode && i%2 == 1
-			if isValue && node.Content[i-1].Value == "endpoint" && child.Kind == yaml.ScalarNode {
-				_, port, err := net.SplitHostPort(child.Value)
-				if err != nil {
-					return e.fail(child, "endpoint %q is no host:port", child.Value)
-				}
-				j := slices.IndexFunc(c.Ports, func(p Port) bool { return strconv.Itoa(p.Number) == port })
-				if j < 0 {
-					return e.fail(child, "port %s of jaeger is not in %s: list it there", port, s.Path(FileName))
-				}
-				if err := e.replace(child, run.Addresses.Of("jaeger", c.Ports[j].Name)); err != nil {
-					return err
-				}
-			} else if err := endpoints(child); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	for _, section := range []string{"receivers", "extensions"} {
-		if node := mapValue(e.root, section); node != nil {
-			if err := endpoints(node); err != nil {
-				return nil, err
-			}
-		}
-	}
-	// The log store is no Elasticsearch to Jaeger: spans live in memory, or on disk where state is kept.
-	backends := mapValue(mapValue(mapValue(e.root, "extensions"), "jaeger_storage"), "backends")
-	if backends == nil {
-		return nil, e.fail(e.root, "no extensions.jaeger_storage.backends: Jaeger has nowhere to write spans")
-	}
-	storage := "memory:\n  max_traces: 50000\n"
-	if run.Keep {
-		dir := filepath.Join(run.Dir, "data", "jaeger")
-		storage = fmt.Sprintf("badger:\n  ephemeral: false\n  directories:\n    keys: %s\n    values: %s\n",
-			quote(filepath.Join(dir, "keys")), quote(filepath.Join(dir, "values")))
-	}
-	for i := 1; i < len(backends.Content); i += 2 {
-		backend := backends.Content[i]
-		if backend.Kind == yaml.MappingNode && len(backend.Content) == 2 && backend.Style&yaml.FlowStyle == 0 {
-			switch backend.Content[0].Value {
-			case "elasticsearch", "opensearch", "cassandra":
-				e.replaceEntry(backend.Content[0], backend.Content[1], storage)
-			}
-		}
-	}
-	return nil, nil
 }
