@@ -105,7 +105,11 @@ func (f *dateFilter) filter(e *event.Event) error {
 func newDateParser(format, locale string) (dateParser, error) {
 	switch format {
 	case "ISO8601":
-		return parseISO8601, nil
+		iso, err := joda.NewISO8601()
+		if err != nil {
+			return nil, err
+		}
+		return textParser(iso.Parse), nil
 	case "UNIX":
 		return parseUnix, nil
 	case "UNIX_MS":
@@ -117,57 +121,17 @@ func newDateParser(format, locale string) (dateParser, error) {
 	if err != nil {
 		return nil, err
 	}
-	hasYear := pattern.HasYear()
+	return textParser(pattern.Parse), nil
+}
+
+func textParser(parse func(text string, ctx joda.Context) (time.Time, error)) dateParser {
 	return func(v any, zone *time.Location, now time.Time) (time.Time, error) {
 		s, ok := v.(string)
 		if !ok {
 			return time.Time{}, fmt.Errorf("%T is no date", v)
 		}
-		ctx := joda.Context{Zone: zone, Now: now}
-		if !hasYear {
-			ctx.Year = func(month time.Month) int { return guessYear(month, now.In(zone)) }
-		}
-		return pattern.Parse(s, ctx)
-	}, nil
-}
-
-// guessYear is the year of a date without one: the current year, but for December read in January and the reverse.
-func guessYear(month time.Month, now time.Time) int {
-	switch {
-	case month == time.December && now.Month() == time.January:
-		return now.Year() - 1
-	case month == time.January && now.Month() == time.December:
-		return now.Year() + 1
+		return parse(s, joda.Context{Zone: zone, Now: now})
 	}
-	return now.Year()
-}
-
-// isoLayouts is what ISO8601 takes besides RFC 3339: parts left out, a blank for the T, a comma for the point.
-var isoLayouts = []string{
-	"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999Z07",
-	"2006-01-02T15:04:05.999999999", "2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02T15:04", "2006-01-02T15Z07:00",
-	"2006-01-02T15Z0700", "2006-01-02T15", "2006-01-02T", "2006-01-02", "2006-01", "2006", "2006-002T15:04:05.999999999Z07:00", "2006-002",
-	"T15:04:05.999999999Z07:00", "T15:04:05.999999999", "T15:04",
-	"2006-01-02 15:04:05.000Z0700", "2006-01-02 15:04:05.000Z07:00", "2006-01-02 15:04:05.000",
-}
-
-func parseISO8601(v any, zone *time.Location, _ time.Time) (time.Time, error) {
-	s, ok := v.(string)
-	if !ok {
-		return time.Time{}, fmt.Errorf("%T is no date", v)
-	}
-	if t, err := time.Parse(time.RFC3339Nano, s); err == nil && !strings.Contains(s, ",") || err == nil && len(s) > 19 && s[10] == 'T' {
-		return t, nil
-	}
-	for _, layout := range isoLayouts {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-			if strings.HasPrefix(layout, "T") {
-				t = t.AddDate(1970, 0, 0)
-			}
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is no ISO 8601 date", s)
 }
 
 // maxEpoch is the latest second that Logstash takes for a Unix time.

@@ -118,6 +118,9 @@ func AppendFloat(dst []byte, f float64) []byte {
 // AppendTimestamp writes a time as Logstash does: UTC, with 3, 6 or 9 digits after the second.
 func AppendTimestamp(dst []byte, t time.Time) []byte {
 	t = t.UTC()
+	if t.Year() > 9999 {
+		dst = append(dst, '+')
+	}
 	switch ns := t.Nanosecond(); {
 	case ns%1e6 == 0:
 		return t.AppendFormat(dst, "2006-01-02T15:04:05.000Z")

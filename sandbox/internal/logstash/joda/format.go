@@ -14,6 +14,8 @@ type Format struct {
 	pattern string
 	tokens  []token
 	names   *names
+	// hasYear says whether a pattern that is read names the year.
+	hasYear bool
 }
 
 // token is one run of a pattern letter, or literal text where letter is 0.
@@ -50,7 +52,7 @@ func ParseLocaleFormat(pattern, locale string) (*Format, error) {
 			tokens[i].fixed = numeric(tokens[i+1])
 		}
 	}
-	return &Format{pattern: pattern, tokens: tokens, names: n}, nil
+	return &Format{pattern: pattern, tokens: tokens, names: n, hasYear: strings.ContainsAny(pattern, "yY")}, nil
 }
 
 // ParseJavaFormat compiles a java.time pattern for writing in UTC.

@@ -1,73 +1,78 @@
 package joda
 
 import (
+	_ "embed"
 	"fmt"
-	"slices"
 	"strings"
 )
 
-// names are a language's words in a date, as Java's CLDR data has them; days start with Sunday.
+// localeNames are the words of each language in a date, as Java has them from the Unicode CLDR: a line for a locale with
+// its months, short months, days from Sunday on, short days, and the halves of the day.
+//
+//go:embed names.tsv
+var localeNames string
+
+// names are a language's words in a date; days start with Sunday.
 type names struct {
-	months, shortMonths, days, shortDays []string
+	months, shortMonths, days, shortDays, halves []string
 }
 
-func words(s string) []string { return strings.Split(s, " ") }
-
+// namesOf finds a locale's words: those of its region, or else those of its language.
 func namesOf(locale string) (*names, error) {
-	language, _, _ := strings.Cut(strings.ReplaceAll(locale, "_", "-"), "-")
-	switch strings.ToLower(language) {
-	case "en", "":
-		return &names{
-			months:      words("January February March April May June July August September October November December"),
-			shortMonths: words("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"),
-			days:        words("Sunday Monday Tuesday Wednesday Thursday Friday Saturday"),
-			shortDays:   words("Sun Mon Tue Wed Thu Fri Sat"),
-		}, nil
-	case "de":
-		return &names{
-			months:      words("Januar Februar März April Mai Juni Juli August September Oktober November Dezember"),
-			shortMonths: words("Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez."),
-			days:        words("Sonntag Montag Dienstag Mittwoch Donnerstag Freitag Samstag"),
-			shortDays:   words("So. Mo. Di. Mi. Do. Fr. Sa."),
-		}, nil
-	case "fr":
-		return &names{
-			months:      words("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
-			shortMonths: words("janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc."),
-			days:        words("dimanche lundi mardi mercredi jeudi vendredi samedi"),
-			shortDays:   words("dim. lun. mar. mer. jeu. ven. sam."),
-		}, nil
-	case "es":
-		return &names{
-			months:      words("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"),
-			shortMonths: words("ene feb mar abr may jun jul ago sept oct nov dic"),
-			days:        words("domingo lunes martes miércoles jueves viernes sábado"),
-			shortDays:   words("dom lun mar mié jue vie sáb"),
-		}, nil
+	locale = strings.ReplaceAll(locale, "_", "-")
+	language, region, _ := strings.Cut(locale, "-")
+	if language == "" {
+		language = "en"
 	}
-	return nil, fmt.Errorf("locale %q: the names of months and days are known for en, de, es and fr", locale)
+	var found *names
+	var known []string
+	for line := range strings.Lines(localeNames) {
+		columns := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		isRegion := region != "" && strings.EqualFold(columns[0], locale)
+		if isRegion || strings.EqualFold(columns[0], language) {
+			words := func(i int) []string { return strings.Split(columns[i], ",") }
+			found = &names{months: words(1), shortMonths: words(2), days: words(3), shortDays: words(4), halves: words(5)}
+		}
+		if isRegion {
+			return found, nil
+		}
+		if !strings.Contains(columns[0], "-") {
+			known = append(known, columns[0])
+		}
+	}
+	if found == nil {
+		return nil, fmt.Errorf("locale %q: the names of months and days are known for %s", locale, strings.Join(known, ", "))
+	}
+	return found, nil
 }
 
-// match finds the longest of the words that text starts with, whatever the case; -1 where none does.
+// match finds the longest of the words that text starts with, as written, all small or all capital as Joda does; -1
+// where none does.
 func match(text string, words ...[]string) (index, length int) {
 	index = -1
 	for _, list := range words {
 		for i, w := range list {
-			if len(w) > length && len(text) >= len(w) && strings.EqualFold(text[:len(w)], w) {
-				index, length = i, len(w)
+			for _, form := range []string{w, strings.ToLower(w), strings.ToUpper(w)} {
+				if len(form) > length && strings.HasPrefix(text, form) {
+					index, length = i, len(form)
+				}
 			}
 		}
 	}
 	return index, length
 }
 
-// zoneOffsets are the only short zone names that Joda-Time reads, in seconds east of UTC.
-func zoneOffset(text string) (seconds, length int, ok bool) {
-	zones := []string{"UTC", "UT", "GMT", "Z", "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT"}
-	hours := []int{0, 0, 0, 0, -5, -4, -6, -5, -7, -6, -8, -7}
-	i := slices.IndexFunc(zones, func(z string) bool { return strings.HasPrefix(text, z) })
-	if i < 0 {
-		return 0, 0, false
+// zoneName finds the short zone name that text starts with, of the only ones that Joda-Time reads. A name stands for
+// the zone, whichever offset it has at the date: EDT in January is EST.
+func zoneName(text string) (id string, length int) {
+	for _, z := range []struct{ name, id string }{
+		{"UTC", "UTC"}, {"UT", "UTC"}, {"GMT", "UTC"}, {"EST", "America/New_York"}, {"EDT", "America/New_York"},
+		{"CST", "America/Chicago"}, {"CDT", "America/Chicago"}, {"MST", "America/Denver"}, {"MDT", "America/Denver"},
+		{"PST", "America/Los_Angeles"}, {"PDT", "America/Los_Angeles"}, {"Z", "UTC"},
+	} {
+		if strings.HasPrefix(text, z.name) {
+			return z.id, len(z.name)
+		}
 	}
-	return hours[i] * 3600, len(zones[i]), true
+	return "", 0
 }

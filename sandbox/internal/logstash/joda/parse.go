@@ -8,25 +8,23 @@ import (
 
 // Context is what a pattern takes for granted when it reads a date.
 type Context struct {
-	// Zone is the zone of a date that names none.
+	// Zone is the zone of a date that names none; nil is UTC.
 	Zone *time.Location
-	// Year is the year of a date that names none.
-	Year func(month time.Month) int
-	// Now gives the pivot of two-digit years: 30 years before to 69 after.
+	// Now gives the year of a date that names none, and the pivot of two-digit years: 50 years before and after the
+	// year 30 years ago.
 	Now time.Time
 }
 
-// fields are the parts of a date as they are read; -1 is not given.
-type fields struct {
-	year, month, day, yearDay, weekYear, week, weekday int
-	hour, half, hourOfHalf                             int
-	minute, second, nanos                              int
-	zone                                               *time.Location
+func (c Context) zone() *time.Location {
+	if c.Zone == nil {
+		return time.UTC
+	}
+	return c.Zone
 }
 
 // Parse reads a whole text by the pattern.
 func (f *Format) Parse(text string, ctx Context) (time.Time, error) {
-	v := fields{year: -1, month: -1, day: -1, yearDay: -1, weekYear: -1, week: -1, weekday: -1, hour: -1, half: -1, hourOfHalf: -1}
+	var v fields
 	rest := text
 	for _, tok := range f.tokens {
 		n, err := f.read(tok, rest, &v, ctx)
@@ -38,21 +36,40 @@ func (f *Format) Parse(text string, ctx Context) (time.Time, error) {
 	if rest != "" {
 		return time.Time{}, fmt.Errorf("invalid format: %q does not match %q: it is malformed at %q", text, f.pattern, rest)
 	}
-	t, err := v.time(ctx)
+	t, err := f.assemble(&v, ctx)
 	if err != nil {
 		return t, fmt.Errorf("cannot parse %q: %w", text, err)
 	}
 	return t, nil
 }
 
-// HasYear says whether the pattern names the year.
-func (f *Format) HasYear() bool {
-	for _, t := range f.tokens {
-		if t.letter == 'y' || t.letter == 'Y' || t.letter == 'x' {
-			return true
-		}
+// assemble makes a time of what was read. Like Logstash's date filter it guesses the year only where the pattern has
+// neither y nor Y, and then minds the zone that was read only where the pattern has a Z.
+func (f *Format) assemble(v *fields, ctx Context) (time.Time, error) {
+	local, err := v.local(ctx.Now.UTC().Year())
+	if err != nil {
+		return time.Time{}, err
 	}
-	return false
+	zone := v.zone
+	if zone == nil || !f.hasYear && !strings.Contains(f.pattern, "Z") {
+		zone = ctx.zone()
+	}
+	if !f.hasYear {
+		// A zone that was read only decides here which day it is; Logstash looks at the local month.
+		local = setYear(local, guessYear(local.Month(), ctx.Now.UTC()))
+	}
+	return inZone(local, zone)
+}
+
+// guessYear is the year of a date without one: the current year, but for December read in January and the reverse.
+func guessYear(month time.Month, now time.Time) int {
+	switch {
+	case month == time.December && now.Month() == time.January:
+		return now.Year() - 1
+	case month == time.January && now.Month() == time.December:
+		return now.Year() + 1
+	}
+	return now.Year()
 }
 
 func number(s string, limit int, signed bool) (value, length int, err error) {
@@ -75,8 +92,25 @@ func number(s string, limit int, signed bool) (value, length int, err error) {
 	return value, length, nil
 }
 
+// numbers are the letters that are read as plain numbers: the field, how many digits it has at most, and what stands
+// for zero in the two clocks that start with 1.
+var numbers = map[byte]struct {
+	unit         unit
+	limit, wraps int
+}{
+	'C': {century, 9, 0}, 'M': {month, 2, 0}, 'd': {day, 2, 0}, 'D': {yearDay, 3, 0}, 'w': {week, 2, 0}, 'e': {weekday, 1, 0},
+	'H': {hour, 2, 0}, 'k': {hour, 2, 24}, 'K': {hourOfHalf, 2, 0}, 'h': {hourOfHalf, 2, 12}, 'm': {minute, 2, 0}, 's': {second, 2, 0},
+}
+
 func (f *Format) read(tok token, s string, v *fields, ctx Context) (int, error) {
-	field, limit := (*int)(nil), 2
+	word := func(what string, u unit, first int, words ...[]string) (int, error) {
+		i, n := match(s, words...)
+		if i < 0 {
+			return 0, fmt.Errorf("expected %s at %q", what, s)
+		}
+		v.save(u, first+i)
+		return n, nil
+	}
 	switch tok.letter {
 	case 0:
 		if len(s) < len(tok.text) || !strings.EqualFold(s[:len(tok.text)], tok.text) {
@@ -86,70 +120,42 @@ func (f *Format) read(tok token, s string, v *fields, ctx Context) (int, error) 
 	case 'y', 'Y', 'x':
 		return v.readYear(tok, s, ctx)
 	case 'M':
-		if tok.count < 3 {
-			field = &v.month
-			break
+		if tok.count >= 3 {
+			return word("the name of a month", month, 1, f.names.months, f.names.shortMonths)
 		}
-		i, n := match(s, f.names.months, f.names.shortMonths)
-		if i < 0 {
-			return 0, fmt.Errorf("expected the name of a month at %q", s)
-		}
-		v.month = i + 1
-		return n, nil
 	case 'E':
-		i, n := match(s, f.names.days, f.names.shortDays)
-		if i < 0 {
-			return 0, fmt.Errorf("expected the name of a day at %q", s)
-		}
-		v.weekday = (i+6)%7 + 1
-		return n, nil
+		return word("the name of a day", sundayBased, 0, f.names.days, f.names.shortDays)
 	case 'a':
-		i, n := match(s, []string{"AM", "PM"})
-		if i < 0 {
-			return 0, fmt.Errorf("expected AM or PM at %q", s)
-		}
-		v.half = i
-		return n, nil
+		return word("one of "+strings.Join(f.names.halves, ", "), half, 0, f.names.halves)
 	case 'G':
-		i, n := match(s, []string{"AD"})
-		if i < 0 {
-			return 0, fmt.Errorf("expected AD at %q", s)
-		}
-		return n, nil
+		return word("BC or AD", era, 0, []string{"BC", "AD"}, []string{"BCE", "CE"})
 	case 'S':
 		return v.readFraction(tok.count, s)
 	case 'Z', 'z':
 		return v.readZone(tok, s)
-	case 'd':
-		field = &v.day
-	case 'D':
-		field, limit = &v.yearDay, 3
-	case 'w':
-		field = &v.week
-	case 'e':
-		field, limit = &v.weekday, 1
-	case 'H', 'k':
-		field = &v.hour
-	case 'K', 'h':
-		field = &v.hourOfHalf
-	case 'm':
-		field = &v.minute
-	case 's':
-		field = &v.second
-	default:
+	}
+	spec, ok := numbers[tok.letter]
+	if !ok {
 		return 0, fmt.Errorf("%q cannot be read", string(tok.letter))
 	}
+	limit := spec.limit
 	if tok.fixed {
-		limit = max(tok.count, 1)
+		limit = tok.count
 	}
-	value, n, err := number(s, limit, false)
-	*field = value
-	if (tok.letter == 'k' && value == 24) || (tok.letter == 'h' && value == 12) {
-		*field = 0
-	} else if (tok.letter == 'k' || tok.letter == 'h') && value == 0 && err == nil {
-		return 0, fmt.Errorf("value 0 for the hour must be at least 1")
+	value, n, err := number(s, limit, tok.letter == 'C')
+	if err != nil {
+		return 0, err
 	}
-	return n, err
+	if spec.wraps > 0 {
+		if value == 0 {
+			return 0, fmt.Errorf("value 0 for the hour must be in the range [1,%d]", spec.wraps)
+		}
+		if value == spec.wraps {
+			value = 0
+		}
+	}
+	v.save(spec.unit, value)
+	return n, nil
 }
 
 func (v *fields) readYear(tok token, s string, ctx Context) (int, error) {
@@ -168,11 +174,7 @@ func (v *fields) readYear(tok token, s string, ctx Context) (int, error) {
 			value += 100
 		}
 	}
-	if tok.letter == 'x' {
-		v.weekYear = value
-	} else {
-		v.year = value
-	}
+	v.save(map[byte]unit{'x': weekYear, 'Y': yearOfEra, 'y': year}[tok.letter], value)
 	return n, nil
 }
 
@@ -187,18 +189,19 @@ func (v *fields) readFraction(limit int, s string) (int, error) {
 		return 0, fmt.Errorf("expected a fraction of a second at %q", s)
 	}
 	// Joda's clock has milliseconds.
-	v.nanos = nanos / 1e6 * 1e6
+	v.nanos = int64(nanos) / 1e6 * 1e6
 	return n, nil
 }
 
 func (v *fields) readZone(tok token, s string) (int, error) {
 	if tok.letter == 'z' {
-		seconds, n, ok := zoneOffset(s)
-		if !ok {
+		id, n := zoneName(s)
+		if n == 0 {
 			return 0, fmt.Errorf("expected the name of a time zone at %q", s)
 		}
-		v.zone = time.FixedZone(s[:n], seconds)
-		return n, nil
+		loc, err := time.LoadLocation(id)
+		v.zone = loc
+		return n, err
 	}
 	if tok.count >= 3 {
 		// The longest run of characters that a zone's id may have and that is one.
@@ -214,6 +217,11 @@ func (v *fields) readZone(tok token, s string) (int, error) {
 		}
 		return 0, fmt.Errorf("expected the id of a time zone at %q", s)
 	}
+	return v.readOffset(s)
+}
+
+// readOffset reads Z, +01, +0100 or +01:00.
+func (v *fields) readOffset(s string) (int, error) {
 	if s != "" && (s[0] == 'Z' || s[0] == 'z') {
 		v.zone = time.UTC
 		return 1, nil
@@ -221,8 +229,8 @@ func (v *fields) readZone(tok token, s string) (int, error) {
 	if len(s) < 3 || (s[0] != '+' && s[0] != '-') {
 		return 0, fmt.Errorf("expected an offset such as +0100 at %q", s)
 	}
-	hours, _, err := number(s[1:3], 2, false)
-	if err != nil || hours > 23 {
+	hours, length, err := number(s[1:3], 2, false)
+	if err != nil || hours > 23 || length != 2 {
 		return 0, fmt.Errorf("expected an offset such as +0100 at %q", s)
 	}
 	n, minutes := 3, 0
@@ -241,57 +249,4 @@ func (v *fields) readZone(tok token, s string) (int, error) {
 	}
 	v.zone = time.FixedZone("", seconds)
 	return n, nil
-}
-
-func (v *fields) time(ctx Context) (time.Time, error) {
-	zone := v.zone
-	if zone == nil {
-		zone = ctx.Zone
-	}
-	if zone == nil {
-		zone = time.UTC
-	}
-	hour := max(v.hour, 0)
-	if v.hourOfHalf >= 0 {
-		hour = v.hourOfHalf + 12*max(v.half, 0)
-	}
-	for _, c := range []struct {
-		name      string
-		value     int
-		low, high int
-	}{
-		{"month", v.month, 1, 12}, {"day", v.day, 1, 31}, {"hour", hour, 0, 23}, {"minute", v.minute, 0, 59},
-		{"second", v.second, 0, 59}, {"day of the year", v.yearDay, 1, 366}, {"week", v.week, 1, 53}, {"weekday", v.weekday, 1, 7},
-		{"hour of the half day", v.hourOfHalf, 0, 11},
-	} {
-		if c.value != -1 && (c.value < c.low || c.value > c.high) {
-			return time.Time{}, fmt.Errorf("value %d for %s must be in the range [%d,%d]", c.value, c.name, c.low, c.high)
-		}
-	}
-	if v.week >= 0 {
-		year := v.weekYear
-		if year < 0 {
-			year = max(v.year, 1970)
-		}
-		// January 4th is always in the first week.
-		first := time.Date(year, 1, 4, hour, v.minute, v.second, v.nanos, zone)
-		monday := first.AddDate(0, 0, -int(first.Weekday()+6)%7)
-		return monday.AddDate(0, 0, (v.week-1)*7+max(v.weekday, 1)-1), nil
-	}
-	month, day := time.Month(max(v.month, 1)), max(v.day, 1)
-	year := v.year
-	if year == -1 {
-		year = 1970
-		if ctx.Year != nil {
-			year = ctx.Year(month)
-		}
-	}
-	if v.yearDay > 0 {
-		month, day = 1, v.yearDay
-	}
-	t := time.Date(year, month, day, hour, v.minute, v.second, v.nanos, zone)
-	if v.yearDay <= 0 && (t.Day() != day && hour == t.Hour()) {
-		return time.Time{}, fmt.Errorf("value %d for day must be in the range of the month", day)
-	}
-	return t, nil
 }
