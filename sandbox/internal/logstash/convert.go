@@ -1,6 +1,7 @@
 package logstash
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"regexp"
@@ -16,7 +17,7 @@ func (m *mutate) convert(b *build) {
 		ref, err := event.ParseRef(entry.Key)
 		kind, _ := entry.Value.String()
 		to, known := map[string]func(any) (any, error){
-			"string":     func(v any) (any, error) { return event.ToString(v), nil },
+			"string":     func(v any) (any, error) { return event.RubyString(v), nil },
 			"integer":    func(v any) (any, error) { return convertNumber(v, false, false) },
 			"float":      func(v any) (any, error) { return convertNumber(v, true, false) },
 			"integer_eu": func(v any) (any, error) { return convertNumber(v, false, true) },
@@ -57,7 +58,7 @@ func (m *mutate) convert(b *build) {
 var (
 	booleanTrue  = regexp.MustCompile(`(?im)^(true|t|yes|y|1|1.0)$`)
 	booleanFalse = regexp.MustCompile(`(?im)^(false|f|no|n|0|0.0)$`)
-	decimal      = regexp.MustCompile(`^[+-]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9_]*|\.[0-9]+)(?:e[+-]?[0-9]+)?$`)
+	decimal      = regexp.MustCompile(`^[+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+)(?:e[+-]?[0-9]+)?$`)
 	hexadecimal  = regexp.MustCompile(`^([+-]?)0x([0-9a-f]+)(?:\.([0-9a-f]+))?(?:p([+-]?[0-9]+))?$`)
 )
 
@@ -139,7 +140,13 @@ func parseNumber(s string, float bool) (any, error) {
 	}
 	s = strings.ReplaceAll(s, "_", "")
 	if float {
+		if strings.HasSuffix(s, ".") {
+			return nil, fmt.Errorf("convert: invalid value for a number: %q", s)
+		}
 		f, err := strconv.ParseFloat(s, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			err = nil // Ruby's Float takes it for infinite
+		}
 		return f, err
 	}
 	if len(s) > 400 || strings.Contains(s, "e") && len(s[strings.Index(s, "e"):]) > 5 {

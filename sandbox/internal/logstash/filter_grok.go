@@ -166,7 +166,7 @@ func (f *grokFilter) match(e *event.Event, field grokField) (bool, error) {
 }
 
 func (f *grokFilter) matchText(e *event.Event, field grokField, value any) (bool, error) {
-	text := event.ToString(value)
+	text := event.RubyString(value)
 	matched := false
 	for _, x := range field.patterns {
 		ok, err := x.Match(text, func(name string, v any) { f.capture(e, name, v) })

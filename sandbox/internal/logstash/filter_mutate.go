@@ -3,6 +3,7 @@ package logstash
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -38,7 +39,7 @@ func newMutate(b *build) (filter, error) {
 	m.templated(b, "replace", func(e *event.Event, ref event.Ref, t *event.Template) error { return e.Set(ref, t.Fill(e)) })
 	m.convert(b)
 	m.gsub(b)
-	m.strings(b, "uppercase", strings.ToUpper)
+	m.strings(b, "uppercase", uppercase)
 	m.strings(b, "capitalize", capitalize)
 	m.strings(b, "lowercase", strings.ToLower)
 	m.strings(b, "strip", func(s string) string { return strings.Trim(s, " \t\n\v\f\r\x00") })
@@ -127,6 +128,9 @@ func (m *mutate) strings(b *build, option string, change func(string) string) {
 		})
 	}
 }
+
+// uppercase is Ruby's: ß is SS.
+func uppercase(s string) string { return strings.ReplaceAll(strings.ToUpper(s), "ß", "SS") }
 
 // capitalize is Ruby's: the first letter large, all others small.
 func capitalize(s string) string {
@@ -231,7 +235,7 @@ func (m *mutate) join(b *build) {
 					out = append(out, separator...)
 				}
 				first = false
-				out = event.AppendString(out, v)
+				out = append(out, event.RubyString(v)...)
 			}
 		}
 		add(list)
@@ -259,32 +263,48 @@ func (m *mutate) merge(b *build) {
 			b.failAt(entry.Pos, "merge", "%v", err)
 			continue
 		}
+		var added []event.Ref
 		for _, v := range entry.Value.List() {
 			name, _ := v.String()
-			added, err := event.ParseRef(name)
+			ref, err := event.ParseRef(name)
 			if err != nil || name == "" {
 				b.failAt(entry.Pos, "merge", "expected the destination => a field or a list of fields")
 				continue
 			}
-			m.step(func(e *event.Event) error {
-				have, add := e.Get(dest), event.CloneValue(e.Get(added))
-				oldHash, isHash := have.(map[string]any)
-				addHash, addIsHash := add.(map[string]any)
-				switch {
-				case isHash != addIsHash:
-					m.log.Error("mutate: not possible to merge a list and a hash", "dest_field", dest.String(), "added_field", added.String())
-					return nil
-				case isHash:
-					merged := event.CloneValue(oldHash).(map[string]any)
-					for k, v := range addHash {
-						merged[k] = v
-					}
-					return e.Set(dest, merged)
-				}
-				return e.Set(dest, append(slices.Clone(event.ToList(have)), event.ToList(add)...))
-			})
+			added = append(added, ref)
+		}
+		m.step(func(e *event.Event) error { return m.mergeInto(e, dest, added) })
+	}
+}
+
+// mergeInto adds fields to a list or a hash. As Logstash does, it looks at the destination once: several fields gather
+// in a list or a hash, but of those added to a single value only the last one stays.
+func (m *mutate) mergeInto(e *event.Event, dest event.Ref, added []event.Ref) error {
+	have := event.CloneValue(e.Get(dest))
+	for _, ref := range added {
+		add := event.CloneValue(e.Get(ref))
+		hash, isHash := have.(map[string]any)
+		addHash, addIsHash := add.(map[string]any)
+		if isHash != addIsHash {
+			m.log.Error("mutate: not possible to merge a list and a hash", "dest_field", dest.String(), "added_field", ref.String())
+			continue
+		}
+		if isHash {
+			maps.Copy(hash, addHash)
+			if err := e.Set(dest, event.CloneValue(hash)); err != nil {
+				return err
+			}
+			continue
+		}
+		merged := slices.Concat(event.ToList(have), event.ToList(add))
+		if err := e.Set(dest, merged); err != nil {
+			return err
+		}
+		if _, isList := have.([]any); isList {
+			have = slices.Clone(merged)
 		}
 	}
+	return nil
 }
 
 func (m *mutate) copy(b *build) {

@@ -203,7 +203,7 @@ func (f *translate) single(e *event.Event, d *dictionary) (bool, error) {
 			v = list[0]
 		}
 	}
-	result, found := f.lookup(d, event.ToString(v))
+	result, found := f.lookup(d, event.RubyString(v))
 	if !found {
 		if f.fallback == nil {
 			return f.inPlace, nil
@@ -222,7 +222,7 @@ func (f *translate) eachValue(e *event.Event, d *dictionary) (bool, error) {
 	out := make([]any, len(source))
 	done := f.inPlace
 	for i, item := range source {
-		if result, found := f.lookup(d, event.ToString(item)); found {
+		if result, found := f.lookup(d, event.RubyString(item)); found {
 			out[i] = result
 		} else if f.fallback != nil {
 			out[i] = f.fallback.Fill(e)
@@ -250,7 +250,7 @@ func (f *translate) eachMap(e *event.Event, d *dictionary) (bool, error) {
 		if inner == nil {
 			continue
 		}
-		result, found := f.lookup(d, event.ToString(inner))
+		result, found := f.lookup(d, event.RubyString(inner))
 		if !found {
 			if f.fallback == nil {
 				continue

@@ -83,7 +83,7 @@ func TestTemplates(t *testing.T) {
 		"s": "text", "i": int64(5), "f": 1.0, "big": 12345678.0, "small": 0.0001, "b": true, "l": []any{"a", int64(1), map[string]any{"k": "v"}}, "h": map[string]any{"k": nil}, "nil": nil,
 	}, now)
 	for text, want := range map[string]string{
-		"plain": "plain", "%{s}": "text", "%{i}-%{f}-%{b}": "5-1.0-true", "%{big} %{small}": "1.2345678E7 1.0E-4", "%{l}": `a,1,{"k":"v"}`, "%{h}": `{"k":null}`,
+		"plain": "plain", "%{s}": "text", "%{i}-%{f}-%{b}": "5-1.0-true", "%{big} %{small}": "1.2345678E7 1.0E-4", "%{l}": `a,1,{k=v}`, "%{h}": `{"k":null}`,
 		"%{none} %{nil}": "%{none} %{nil}", "%{[l][2][k]}": "v", "%{+yyyy.MM.dd}": "2024.01.15", "%{+%s}": "1705314600", "%{{yyyy-MM-dd}}": "2024-01-15",
 		"%{@timestamp}": "2024-01-15T10:30:00.000Z", "a%{s": "a%{s", "%": "%", "%{s}}": "text}", "": "",
 	} {

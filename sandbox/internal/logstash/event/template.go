@@ -45,7 +45,8 @@ func ParseTemplate(text string) (*Template, error) {
 		var p part
 		var err error
 		switch {
-		case inner == "+%s":
+		case strings.HasPrefix("+%s", inner):
+			// Logstash compares no further than to the brace: %{+%s}, and so %{} and %{+} too.
 			p.epoch = true
 		case strings.HasPrefix(inner, "{") && end+1 < len(rest) && rest[end+1] == '}':
 			end++

@@ -1,9 +1,12 @@
 package event
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,13 +31,20 @@ func CloneValue(v any) any {
 	return v
 }
 
-// ToList is a value as a list the way Ruby's Array() makes one: nil is empty, a list is itself, anything else is alone.
+// ToList is a value as a list the way Ruby's Array() makes one: nil is empty, a list is itself, a hash is a list of its
+// pairs (here by name), anything else is alone.
 func ToList(v any) []any {
 	switch t := v.(type) {
 	case nil:
 		return nil
 	case []any:
 		return t
+	case map[string]any:
+		list := make([]any, 0, len(t))
+		for _, k := range slices.Sorted(maps.Keys(t)) {
+			list = append(list, []any{k, t[k]})
+		}
+		return list
 	}
 	return []any{v}
 }
@@ -69,10 +79,9 @@ func AppendString(dst []byte, v any) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			switch item.(type) {
-			case map[string]any, []any:
-				dst = AppendJSON(dst, item)
-			default:
+			if m, ok := item.(map[string]any); ok {
+				dst = appendJavaMap(dst, m)
+			} else {
 				dst = AppendString(dst, item)
 			}
 		}
@@ -81,6 +90,99 @@ func AppendString(dst []byte, v any) []byte {
 		return AppendJSON(dst, t)
 	}
 	return fmt.Append(dst, v)
+}
+
+// appendJavaMap writes a hash in a list as Java's maps write themselves: {name=value, other=[1, 2]}.
+func appendJavaMap(dst []byte, m map[string]any) []byte {
+	dst = append(dst, '{')
+	for i, k := range slices.Sorted(maps.Keys(m)) {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = appendJavaValue(append(append(dst, k...), '='), m[k])
+	}
+	return append(dst, '}')
+}
+
+func appendJavaValue(dst []byte, v any) []byte {
+	switch t := v.(type) {
+	case nil:
+		return append(dst, "null"...)
+	case map[string]any:
+		return appendJavaMap(dst, t)
+	case []any:
+		dst = append(dst, '[')
+		for i, item := range t {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			dst = appendJavaValue(dst, item)
+		}
+		return append(dst, ']')
+	}
+	return AppendString(dst, v)
+}
+
+// RubyString is a value as Ruby's to_s writes it, which the filters that are written in Ruby use: floats are plain
+// between 1e-4 and 1e16, lists and hashes are inspected.
+func RubyString(v any) string {
+	switch v.(type) {
+	case []any, map[string]any:
+		return string(appendInspected(nil, v))
+	}
+	if f, ok := v.(float64); ok {
+		return string(appendRubyFloat(nil, f))
+	}
+	return ToString(v)
+}
+
+func appendRubyFloat(dst []byte, f float64) []byte {
+	abs := math.Abs(f)
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return AppendFloat(dst, f)
+	}
+	if abs == 0 || abs >= 1e-4 && abs < 1e16 {
+		start := len(dst)
+		dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
+		if !bytes.ContainsRune(dst[start:], '.') {
+			dst = append(dst, ".0"...)
+		}
+		return dst
+	}
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	return append(append(append(dst, mantissa...), 'e'), exponent...)
+}
+
+// appendInspected writes a value as Ruby's inspect does: {"name"=>"value", "other"=>[1, nil]}.
+func appendInspected(dst []byte, v any) []byte {
+	switch t := v.(type) {
+	case nil:
+		return append(dst, "nil"...)
+	case string:
+		return strconv.AppendQuote(dst, t)
+	case []any:
+		dst = append(dst, '[')
+		for i, item := range t {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			dst = appendInspected(dst, item)
+		}
+		return append(dst, ']')
+	case map[string]any:
+		dst = append(dst, '{')
+		for i, k := range slices.Sorted(maps.Keys(t)) {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			dst = appendInspected(append(strconv.AppendQuote(dst, k), "=>"...), t[k])
+		}
+		return append(dst, '}')
+	}
+	return append(dst, RubyString(v)...)
 }
 
 // AppendFloat writes a float as Java does: 125.0, 0.001, 1.0E10, 1.5E-5.

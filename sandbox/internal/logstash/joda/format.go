@@ -31,7 +31,7 @@ type token struct {
 
 const (
 	jodaLetters = "GCYxweEyDMdaKhHkmsSzZ"
-	javaLetters = "GuyDMLdQqEaKkhHmsSnAVzOXxZ"
+	javaLetters = "GuyDMLdQqYwWEecaKkhHmsSnAVzOXxZ"
 )
 
 // ParseFormat compiles a Joda-Time pattern; names of months and days are English.
@@ -267,6 +267,41 @@ func (f *Format) appendCommon(dst []byte, tok token, t time.Time) []byte {
 	return pad(dst, n, tok.count)
 }
 
+// appendWeek writes java.time's fields of a locale's week. Logstash's image speaks American English: weeks start on
+// Sunday, and January 1st is in the first one.
+func (f *Format) appendWeek(dst []byte, tok token, t time.Time) []byte {
+	first := func(year int) time.Time { // the Sunday that the year's first week starts with
+		january := time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
+		return january.AddDate(0, 0, -int(january.Weekday()))
+	}
+	day := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+	year := t.Year()
+	if !day.Before(first(year + 1)) {
+		year++
+	}
+	switch tok.letter {
+	case 'Y':
+		if tok.count == 2 {
+			return pad(dst, year%100, 2)
+		}
+		return pad(dst, year, tok.count)
+	case 'w':
+		return pad(dst, int(day.Sub(first(year)).Hours())/(24*7)+1, tok.count)
+	case 'W':
+		ofFirst := (int(t.Weekday()) - (t.Day()-1)%7 + 7) % 7
+		return pad(dst, (t.Day()-1+ofFirst)/7+1, tok.count)
+	}
+	switch tok.count {
+	case 3:
+		return append(dst, f.names.shortDays[t.Weekday()]...)
+	case 4:
+		return append(dst, f.names.days[t.Weekday()]...)
+	case 5:
+		return append(dst, f.names.days[t.Weekday()][:1]...)
+	}
+	return pad(dst, int(t.Weekday())+1, tok.count)
+}
+
 func (f *Format) appendJava(dst []byte, tok token, t time.Time) []byte {
 	switch tok.letter {
 	case 'G':
@@ -296,6 +331,8 @@ func (f *Format) appendJava(dst []byte, tok token, t time.Time) []byte {
 			return append(dst, f.names.days[t.Weekday()]...)
 		}
 		return append(dst, f.names.days[t.Weekday()][:1]...)
+	case 'Y', 'w', 'W', 'e', 'c':
+		return f.appendWeek(dst, tok, t)
 	case 'n':
 		return pad(dst, t.Nanosecond(), tok.count)
 	case 'A':

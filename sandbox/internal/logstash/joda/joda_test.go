@@ -29,7 +29,7 @@ func TestJavaFormat(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]string{
 		"yyyy-MM-dd": "2024-01-05", "uu": "24", "MMM d": "Jan 5", "LLLL": "January", "MMMMM": "J", "QQ": "01", "EEEE": "Friday", "HH:mm:ss.SSSSSS": "15:04:09.123456",
-		"n": "123456789", "A": "54249123", "hh a": "03 PM", "XXX": "Z", "xx": "+0000", "Z": "+0000", "O": "GMT", "DD": "5", "'T'": "T",
+		"n": "123456789", "A": "54249123", "hh a": "03 PM", "XXX": "Z", "xx": "+0000", "Z": "+0000", "O": "GMT", "YYYY ww W e": "2024 01 1 6", "ccc EEE eeee": "Fri Fri Friday", "DD": "5", "'T'": "T",
 	} {
 		f, err := ParseJavaFormat(pattern)
 		require.NoError(t, err, pattern)
@@ -38,7 +38,7 @@ func TestJavaFormat(t *testing.T) {
 		}
 		require.Equal(t, want, string(f.Append(nil, at)), pattern)
 	}
-	for _, pattern := range []string{"", "YYYY", "w", "[yyyy]", "p", "b"} {
+	for _, pattern := range []string{"", "F", "[yyyy]", "p", "b"} {
 		_, err := ParseJavaFormat(pattern)
 		require.Error(t, err, pattern)
 	}
