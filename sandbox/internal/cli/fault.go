@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"text/tabwriter"
 	"time"
+
+	"obsandbox/sandbox/internal/platform/world"
 )
 
 type faultCmd struct {
@@ -19,6 +23,15 @@ type faultCmd struct {
 	For     time.Duration `placeholder:"DURATION" help:"Mend it after this time (default: when it is cleared)."`
 	List    bool          `help:"List the faults there are, and which of them are made."`
 	Clear   bool          `help:"Mend the named fault, or all of them."`
+	JSON    bool          `name:"json" help:"Print JSON."`
+}
+
+// faultList is what the platform answers about its faults.
+type faultList struct {
+	Faults []struct {
+		world.Fault
+		Active []world.Active `json:"active"`
+	} `json:"faults"`
 }
 
 // Validate is called by the parser.
@@ -34,6 +47,10 @@ func (c *faultCmd) Validate() error {
 
 func (c *faultCmd) Run(ctx context.Context, con *console) error {
 	r, err := c.find(con.err)
+	var none *noneError
+	if c.List && errors.As(err, &none) { // what could be broken is known all the same
+		return c.list(con.out, catalogueOfFaults())
+	}
 	if err != nil {
 		return err
 	}
@@ -70,17 +87,67 @@ func (c *faultCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return fmt.Errorf("faults of the platform: %w", err)
 	}
-	if answer == "" {
-		return nil
+	if c.List {
+		var all faultList
+		if err := json.Unmarshal([]byte(answer), &all); err != nil {
+			return fmt.Errorf("faults of the platform: %w", err)
+		}
+		return c.list(con.out, all)
 	}
-	var value any
-	if json.Unmarshal([]byte(answer), &value) == nil {
-		if pretty, err := json.MarshalIndent(value, "", "  "); err == nil {
-			answer = string(pretty)
+	switch {
+	case c.JSON && answer != "":
+		fmt.Fprintln(con.out, answer)
+	case c.Clear:
+		fmt.Fprintln(con.err, "mended:", cmp.Or(strings.TrimSpace(c.Name+" "+c.Service), "everything"))
+	default:
+		text := "broken: " + strings.TrimSpace(c.Name+" "+c.Service)
+		if c.For > 0 {
+			text += fmt.Sprintf(", for %s", c.For)
+		}
+		for _, f := range world.Faults() {
+			if alerts := f.AlertsText(); f.Name == c.Name && alerts != "" {
+				text += "; given time, it fires " + alerts
+			}
+		}
+		fmt.Fprintln(con.err, text)
+	}
+	return nil
+}
+
+// catalogueOfFaults is what the platform would answer with nothing broken.
+func catalogueOfFaults() faultList {
+	var all faultList
+	for _, f := range world.Faults() {
+		all.Faults = append(all.Faults, struct {
+			world.Fault
+			Active []world.Active `json:"active"`
+		}{f, []world.Active{}})
+	}
+	return all
+}
+
+// list writes the faults there are: for people as a table, with what is broken now below it.
+func (c *faultCmd) list(out io.Writer, all faultList) error {
+	if c.JSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(all)
+	}
+	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "FAULT\tMEANING\tSERVICES\tALERTS")
+	for _, f := range all.Faults {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", f.Name, f.Meaning, strings.Join(f.Services, ", "), cmp.Or(f.AlertsText(), "-"))
+	}
+	for _, f := range all.Faults {
+		for _, a := range f.Active {
+			until := "until it is cleared"
+			if !a.Until.IsZero() {
+				until = "until " + a.Until.Local().Format(time.TimeOnly)
+			}
+			fmt.Fprintf(tw, "broken now: %s\t%s %s\n", a.Name, cmp.Or(a.Service, "every service"), until)
 		}
 	}
-	fmt.Fprintln(con.out, answer)
-	return nil
+	return tw.Flush()
 }
 
 // ask makes one request of the platform and returns its answer; anything but 2xx is an error with that answer.

@@ -40,7 +40,7 @@ func (f targetFlag) find(warn io.Writer) (embedded.Running, error) {
 		return embedded.Running{}, err
 	}
 	if len(all) == 0 {
-		return embedded.Running{}, errNone(filepath.Join(cache, "running"))
+		return embedded.Running{}, &noneError{filepath.Join(cache, "running")}
 	}
 	if len(all) > 1 {
 		fmt.Fprintf(warn, "sandbox: %d stacks run, this is the newest, in %s (another: --stack)\n", len(all), all[0].Dir)

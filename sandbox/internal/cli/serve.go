@@ -130,7 +130,9 @@ func (c *guardCmd) Run() error {
 	return nil
 }
 
-// errNone is for commands that need a running stack.
-func errNone(cache string) error {
-	return fmt.Errorf("no stack runs on this machine (looked in %s): start one with `sandbox up`, or name its addresses.json with --stack", cache)
+// noneError is for commands that need a running stack.
+type noneError struct{ cache string }
+
+func (e *noneError) Error() string {
+	return fmt.Sprintf("no stack runs on this machine (looked in %s): start one with `sandbox up`, or name its addresses.json with --stack", e.cache)
 }

@@ -74,8 +74,10 @@ func Detection(ctx context.Context, o DetectionOptions) (*report.Report, []Figur
 		func() (err error) { noisy, err = o.quiet(ctx, o.Noisy, o.Noise); return err })
 	for i, name := range names {
 		figures[i] = Figure{Alert: name}
-		figures[i].Fault, figures[i].Service = firedBy(name)
-		jobs = append(jobs, func() error { return o.fault(ctx, &figures[i]) })
+		var known bool
+		if figures[i].Fault, figures[i].Service, known = firedBy(name); known {
+			jobs = append(jobs, func() error { return o.fault(ctx, &figures[i]) })
+		}
 	}
 	if err := inTurns(2, jobs); err != nil {
 		return nil, nil, err
@@ -91,6 +93,8 @@ func Detection(ctx context.Context, o DetectionOptions) (*report.Report, []Figur
 		}
 		found := report.Result{Suite: DetectionSuite, Name: f.Alert + " is fired by its fault and somebody is told", Status: report.Pass}
 		switch {
+		case f.Fault == "":
+			found.Status, found.Detail = report.Fail, "no fault of the catalogue fires it (`sandbox fault --list`)"
 		case f.Detect == 0:
 			found.Status, found.Detail = report.Fail, fmt.Sprintf("fault %q of %q does not fire it within %s", f.Fault, f.Service, o.Faults)
 		case f.Notify == 0:
@@ -103,16 +107,17 @@ func Detection(ctx context.Context, o DetectionOptions) (*report.Report, []Figur
 	return r, figures, nil
 }
 
-// firedBy is the fault and the service that fire an alert. Burning budgets are those of the query API.
-func firedBy(alert string) (fault, service string) {
+// firedBy is the first fault of the catalogue that fires an alert, and the service to set it for; false where there is
+// none.
+func firedBy(alert string) (fault, service string, ok bool) {
 	for _, f := range world.Faults() {
 		for _, s := range f.Services {
-			if f.Fires(s) == alert {
-				return f.Name, s
+			if f.FiresAny(alert, s) {
+				return f.Name, s, true
 			}
 		}
 	}
-	return "query-errors", "query-api"
+	return "", "", false
 }
 
 // warm is how long a platform is watched before something breaks.

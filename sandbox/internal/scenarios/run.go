@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"obsandbox/sandbox/internal/platform/world"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/rules/unittest"
 	"obsandbox/sandbox/internal/simulate"
@@ -184,25 +185,42 @@ func (o Options) one(ctx context.Context, file string, alerts []string) (*report
 	return res, s, nil
 }
 
-// every is the check that each alert has a scenario that fires it and sees it through to a notification.
+// every are the checks that each alert has a fault in the catalogue that fires it, and a scenario that sets such a fault
+// and sees the alert through to a notification.
 func every(alerts []string, played []*Scenario) []report.Result {
-	const name = "every alert of the stack has a scenario that fires it and sees its notification"
-	var missing []string
+	var unknown, missing []string
 	for _, a := range alerts {
-		fired := slices.ContainsFunc(played, func(s *Scenario) bool {
-			return s != nil && slices.ContainsFunc(s.Expect.Alerts, func(e AlertExpectation) bool { return e.Alert == a && e.Firing != nil }) &&
-				slices.ContainsFunc(s.Expect.Notifications, func(n NotificationExpectation) bool {
-					return !n.Absent && n.Status == "firing" && n.Group["alertname"] == a
-				})
-		})
-		if !fired {
+		if _, _, ok := firedBy(a); !ok {
+			unknown = append(unknown, a)
+		}
+		if !slices.ContainsFunc(played, func(s *Scenario) bool { return s != nil && s.proves(a) }) {
 			missing = append(missing, a)
 		}
 	}
-	if len(missing) > 0 {
-		return []report.Result{{Suite: Suite, Name: name, Status: report.Fail, Detail: "no scenario fires and sees notified: " + strings.Join(missing, ", ")}}
+	result := func(name, without string, all []string) report.Result {
+		if len(all) > 0 {
+			return report.Result{Suite: Suite, Name: name, Status: report.Fail, Detail: without + ": " + strings.Join(all, ", ")}
+		}
+		return report.Result{Suite: Suite, Name: name, Status: report.Pass, Detail: fmt.Sprintf("%d alerts", len(alerts))}
 	}
-	return []report.Result{{Suite: Suite, Name: name, Status: report.Pass, Detail: fmt.Sprintf("%d alerts", len(alerts))}}
+	return []report.Result{
+		result("every alert of the stack has a fault that fires it", "no fault of the catalogue (`sandbox fault --list`) fires", unknown),
+		result("every alert of the stack has a scenario that fires it and sees its notification",
+			"no scenario sets a fault that fires them, and sees them fire and notified", missing),
+	}
+}
+
+// proves says whether a scenario sets a fault that, says the catalogue, fires an alert, and expects it to fire and
+// somebody to be told.
+func (s *Scenario) proves(alert string) bool {
+	broken := slices.ContainsFunc(s.Timeline, func(e Event) bool {
+		return slices.ContainsFunc(world.Faults(), func(f world.Fault) bool { return f.Name == e.Fault && f.FiresAny(alert, e.Service) })
+	})
+	return broken &&
+		slices.ContainsFunc(s.Expect.Alerts, func(e AlertExpectation) bool { return e.Alert == alert && e.Firing != nil }) &&
+		slices.ContainsFunc(s.Expect.Notifications, func(n NotificationExpectation) bool {
+			return !n.Absent && n.Status == "firing" && n.Group["alertname"] == alert
+		})
 }
 
 // Simulate plays a scenario on simulated time.

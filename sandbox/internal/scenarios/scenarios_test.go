@@ -92,17 +92,37 @@ func TestWhatIsNotMetIsSaid(t *testing.T) {
 	}
 }
 
-func TestEveryAlertNeedsAScenario(t *testing.T) {
+func TestEveryAlertNeedsAFaultAndAScenario(t *testing.T) {
 	t.Parallel()
-	fires := &Scenario{Expect: Expect{
-		Alerts:        []AlertExpectation{{Alert: "A", Firing: &Window{}}, {Alert: "B", Firing: &Window{}}},
-		Notifications: []NotificationExpectation{{Receiver: "r", Status: "firing", Group: map[string]string{"alertname": "A"}}},
-	}}
-	require.Equal(t, report.Pass, every([]string{"A"}, []*Scenario{fires})[0].Status)
-	for _, missing := range []string{"B", "C"} { // fired and not notified; not fired
-		got := every([]string{"A", missing}, []*Scenario{nil, fires})[0]
-		require.Equal(t, report.Fail, got.Status)
-		require.Contains(t, got.Detail, ": "+missing)
+	told := func(alert string) []NotificationExpectation {
+		return []NotificationExpectation{{Receiver: "r", Status: "firing", Group: map[string]string{"alertname": alert}}}
+	}
+	fires := func(alert string) []AlertExpectation {
+		return []AlertExpectation{{Alert: alert, Firing: &Window{}}}
+	}
+	const alert = "KafkaProducerLag"
+	lag := []Event{{Fault: "producer-lag", Service: "shipping-collector"}}
+	for name, c := range map[string]struct {
+		alert          string
+		scenario       Scenario
+		fault, through report.Status
+	}{
+		"all of it":              {alert, Scenario{Timeline: lag, Expect: Expect{Alerts: fires(alert), Notifications: told(alert)}}, report.Pass, report.Pass},
+		"an alert about budgets": {"ErrorBudgetBurnsFast", Scenario{Timeline: []Event{{Fault: "query-errors"}}, Expect: Expect{Alerts: fires("ErrorBudgetBurnsFast"), Notifications: told("ErrorBudgetBurnsFast")}}, report.Pass, report.Pass},
+		"another fault":          {alert, Scenario{Timeline: []Event{{Fault: "cache-cold"}}, Expect: Expect{Alerts: fires(alert), Notifications: told(alert)}}, report.Pass, report.Fail},
+		"another service":        {"CollectorDown", Scenario{Timeline: []Event{{Fault: "pod-gone", Service: "query-api"}}, Expect: Expect{Alerts: fires("CollectorDown"), Notifications: told("CollectorDown")}}, report.Pass, report.Fail},
+		"nobody is told":         {alert, Scenario{Timeline: lag, Expect: Expect{Alerts: fires(alert)}}, report.Pass, report.Fail},
+		"it does not fire":       {alert, Scenario{Timeline: lag, Expect: Expect{Notifications: told(alert)}}, report.Pass, report.Fail},
+		"no fault fires it":      {"NoSuchAlert", Scenario{Timeline: lag, Expect: Expect{Alerts: fires("NoSuchAlert"), Notifications: told("NoSuchAlert")}}, report.Fail, report.Fail},
+	} {
+		got := every([]string{c.alert}, []*Scenario{nil, &c.scenario})
+		require.Len(t, got, 2)
+		for i, want := range []report.Status{c.fault, c.through} {
+			assert.Equal(t, want, got[i].Status, "%s: %s", name, got[i].Name)
+			if want == report.Fail {
+				assert.Contains(t, got[i].Detail, ": "+c.alert, name)
+			}
+		}
 	}
 }
 
@@ -130,7 +150,9 @@ func TestTheStacksScenariosCoverEveryAlert(t *testing.T) {
 		require.NoError(t, err)
 		all = append(all, s)
 	}
-	assert.Equal(t, report.Pass, every(alerts, all)[0].Status)
+	for _, res := range every(alerts, all) {
+		assert.Equal(t, report.Pass, res.Status, res.Detail)
+	}
 }
 
 // TestARuleThatPagesOnANormalDayFails has a stack whose limit is far too low.

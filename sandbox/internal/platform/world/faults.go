@@ -18,6 +18,8 @@ type Fault struct {
 	Alert string `json:"alert,omitempty"`
 	// Alerts are those that it fires by the service that it is set for; the same Alert for each where there are none.
 	Alerts map[string]string `json:"alerts,omitempty"`
+	// Burns are the alerts about error budgets that it fires as well, whatever service it is set for.
+	Burns []string `json:"burns,omitempty"`
 }
 
 // Fires is the alert that the fault fires when it is set for a service; empty for none.
@@ -26,6 +28,36 @@ func (f Fault) Fires(service string) string {
 		return f.Alerts[service]
 	}
 	return f.Alert
+}
+
+// FiresAny says whether an alert is among those that the fault fires when it is set for a service; an empty service is
+// all of them.
+func (f Fault) FiresAny(alert, service string) bool {
+	if slices.Contains(f.Burns, alert) {
+		return true
+	}
+	if service != "" {
+		return f.Fires(service) == alert
+	}
+	return slices.ContainsFunc(f.Services, func(s string) bool { return f.Fires(s) == alert })
+}
+
+// AlertsText names the alerts that the fault fires, with the services where not every one does; empty for none.
+func (f Fault) AlertsText() string {
+	by := map[string][]string{}
+	for _, s := range f.Services {
+		if a := f.Fires(s); a != "" {
+			by[a] = append(by[a], s)
+		}
+	}
+	var out []string
+	for _, a := range slices.Sorted(maps.Keys(by)) {
+		if len(by[a]) < len(f.Services) {
+			a += " (" + strings.Join(by[a], ", ") + ")"
+		}
+		out = append(out, a)
+	}
+	return strings.Join(append(out, f.Burns...), ", ")
 }
 
 // Active is a fault that is set.
@@ -62,32 +94,34 @@ func Faults() []Fault {
 	}
 	hanging := only("CollectorDown", collectors...)
 	hanging["flink"] = "FlinkJobDown" // nothing is known of the job either
+	// An hour of them is more than a month's budget of the storage layer.
+	burning := []string{"ErrorBudgetBurnsFast", "ErrorBudgetBurnsSlowly"}
 	flink, router, query := []string{"flink"}, []string{"storage-router"}, []string{"query-api"}
 	return []Fault{
-		{"api-timeouts", "a partner's API stops answering one request in twenty", collectors, "HighCollectorErrorRate", nil},
-		{"cache-cold", "the caches of the enrichment and of the query API have lost their content", []string{"flink", "query-api"}, "", nil},
-		{"cache-unreachable", "the cache does not answer: readiness fails, every lookup is a miss", pods, "", nil},
-		{"checkpoints-failing", "every checkpoint of the Flink job fails", flink, "FlinkCheckpointFailure", nil},
-		{"clock-skew", "the clocks of the service's log lines are ten minutes behind", writers, "", nil},
-		{"database-unreachable", "the databases refuse connections: readiness fails, writes and queries are errors", pods, "QueryAPIHighErrorRate", only("QueryAPIHighErrorRate", query...)},
-		{"disk-filling", "the databases' disks fill up within minutes", router, "StorageCapacityLow", nil},
-		{"exporter-hanging", "the metrics endpoint accepts requests and never answers", all, "CollectorDown", hanging},
-		{"flink-job-down", "the Flink job has failed and is not restarted", flink, "FlinkJobDown", nil},
-		{"flink-jobmanager-gone", "the job manager's process is gone", flink, "FlinkJobDown", nil},
-		{"kafka-broker-down", "one of the three Kafka brokers is gone", []string{"kafka"}, "", nil},
-		{"kafka-unreachable", "Kafka does not answer: readiness fails, records wait and are then lost", pods, "KafkaProducerLag", only("KafkaProducerLag", collectors...)},
-		{"log-flood", "the service writes fifty times as many log lines", writers, "", nil},
-		{"malformed-logs", "one log line in three is no JSON", writers, "", nil},
-		{"orphan-spans", "spans lose their parent on the way", writers, "", nil},
-		{"pod-gone", "all pods of the service are gone", pods, "CollectorDown", only("CollectorDown", collectors...)},
-		{"pool-exhausted", "connections are never given back to the pools", router, "DatabaseConnectionPoolExhausted", nil},
-		{"producer-lag", "Kafka acknowledges records slowly", collectors, "KafkaProducerLag", nil},
-		{"query-errors", "one query in four is answered with an error", query, "QueryAPIHighErrorRate", nil},
-		{"rate-limiting", "a partner's API refuses one request in ten because of its rate limit", collectors, "HighCollectorErrorRate", nil},
-		{"schema-violations", "one event in twenty violates the schema", flink, "HighValidationFailureRate", nil},
-		{"slow-queries", "queries take a hundred times as long, and some time out", query, "QueryAPIHighErrorRate", nil},
-		{"slow-transformation", "the transformation of an event takes many seconds", flink, "ProcessingLatencyHigh", nil},
-		{"slow-writes", "the backends take writes slowly", router, "HighStorageWriteLatency", nil},
+		{"api-timeouts", "a partner's API stops answering one request in twenty", collectors, "HighCollectorErrorRate", nil, nil},
+		{"cache-cold", "the caches of the enrichment and of the query API have lost their content", []string{"flink", "query-api"}, "", nil, nil},
+		{"cache-unreachable", "the cache does not answer: readiness fails, every lookup is a miss", pods, "", nil, nil},
+		{"checkpoints-failing", "every checkpoint of the Flink job fails", flink, "FlinkCheckpointFailure", nil, nil},
+		{"clock-skew", "the clocks of the service's log lines are ten minutes behind", writers, "", nil, nil},
+		{"database-unreachable", "the databases refuse connections: readiness fails, writes and queries are errors", pods, "QueryAPIHighErrorRate", only("QueryAPIHighErrorRate", query...), nil},
+		{"disk-filling", "the databases' disks fill up within minutes", router, "StorageCapacityLow", nil, nil},
+		{"exporter-hanging", "the metrics endpoint accepts requests and never answers", all, "CollectorDown", hanging, nil},
+		{"flink-job-down", "the Flink job has failed and is not restarted", flink, "FlinkJobDown", nil, nil},
+		{"flink-jobmanager-gone", "the job manager's process is gone", flink, "FlinkJobDown", nil, nil},
+		{"kafka-broker-down", "one of the three Kafka brokers is gone", []string{"kafka"}, "", nil, nil},
+		{"kafka-unreachable", "Kafka does not answer: readiness fails, records wait and are then lost", pods, "KafkaProducerLag", only("KafkaProducerLag", collectors...), nil},
+		{"log-flood", "the service writes fifty times as many log lines", writers, "", nil, nil},
+		{"malformed-logs", "one log line in three is no JSON", writers, "", nil, nil},
+		{"orphan-spans", "spans lose their parent on the way", writers, "", nil, nil},
+		{"pod-gone", "all pods of the service are gone", pods, "CollectorDown", only("CollectorDown", collectors...), nil},
+		{"pool-exhausted", "connections are never given back to the pools", router, "DatabaseConnectionPoolExhausted", nil, nil},
+		{"producer-lag", "Kafka acknowledges records slowly", collectors, "KafkaProducerLag", nil, nil},
+		{"query-errors", "one query in four is answered with an error", query, "QueryAPIHighErrorRate", nil, burning},
+		{"rate-limiting", "a partner's API refuses one request in ten because of its rate limit", collectors, "HighCollectorErrorRate", nil, nil},
+		{"schema-violations", "one event in twenty violates the schema", flink, "HighValidationFailureRate", nil, nil},
+		{"slow-queries", "queries take a hundred times as long, and some time out", query, "QueryAPIHighErrorRate", nil, nil},
+		{"slow-transformation", "the transformation of an event takes many seconds", flink, "ProcessingLatencyHigh", nil, nil},
+		{"slow-writes", "the backends take writes slowly", router, "HighStorageWriteLatency", nil, nil},
 	}
 }
 
