@@ -20,6 +20,7 @@ type configCmd struct {
 	targetFlag
 	Component string `arg:"" help:"The component: ${components}"`
 	Diff      bool   `help:"Print only what is rewritten, as a unified diff against what is checked in."`
+	Factor    float64 `default:"1" placeholder:"N" help:"As a run would be started with whose monitoring is hastened N times."`
 	Running   bool   `help:"Print what the running stack has been started with, instead of what it would be started with at the usual ports."`
 }
 
@@ -32,6 +33,7 @@ func (c *configCmd) Run(con *console) error {
 		return err
 	}
 	run := usualRun(s)
+	run.Factor = c.Factor
 	if c.Running || c.Stack != "" {
 		r, err := c.find(con.err)
 		if err != nil {
@@ -40,7 +42,7 @@ func (c *configCmd) Run(con *console) error {
 		if run.Addresses, err = r.Addresses(); err != nil {
 			return err
 		}
-		run.Dir = r.Dir
+		run.Dir, run.Factor = r.Dir, run.Addresses.Factor
 		if run.Addresses.StackDir != s.Dir {
 			if s, err = stack.Load(run.Addresses.StackDir); err != nil {
 				return err

@@ -93,6 +93,8 @@ type servePlatform struct {
 	Replace    []string `sep:"none" placeholder:"SERVICE=HOST:PORT" help:"A real service in the place of a service's simulated pods."`
 	Join       []string `sep:"none" placeholder:"SERVICE=HOST:PORT" help:"A real service beside the simulated pods."`
 	Seed       uint64   `default:"1" help:"The same seed, the same world."`
+	Factor     float64  `default:"1" placeholder:"N" help:"Disks, pools and queues fill up N times as fast, for monitoring whose windows are N times as short."`
+	Fault      []string `sep:"none" placeholder:"NAME[:SERVICE]" help:"Broken from the start on."`
 	LogRate    float64  `default:"20" help:"Log lines per second."`
 	TraceRate  float64  `default:"2" help:"Traces per second."`
 }
@@ -100,7 +102,7 @@ type servePlatform struct {
 func (c *servePlatform) Run(ctx context.Context) error {
 	return serve(ctx, platform.Run, platform.Config{
 		StackDir: c.StackDir, API: c.API, Proxy: c.Proxy, Kubernetes: c.Kubernetes, Kafka: c.Kafka, OTLP: c.OTLP,
-		Upstreams: c.Upstream, Replace: c.Replace, Join: c.Join, Seed: c.Seed, LogRate: c.LogRate, TraceRate: c.TraceRate,
+		Upstreams: c.Upstream, Replace: c.Replace, Join: c.Join, Seed: c.Seed, Factor: c.Factor, Faults: c.Fault, LogRate: c.LogRate, TraceRate: c.TraceRate,
 	})
 }
 

@@ -34,6 +34,8 @@ type upCmd struct {
 	selectFlags
 	Replace []string `sep:"none" placeholder:"SERVICE=HOST:PORT" help:"A real service of yours takes the place of a service's simulated pods."`
 	Join    []string `sep:"none" placeholder:"SERVICE=HOST:PORT" help:"A real service of yours joins the simulated pods."`
+	Fault   []string `sep:"none" placeholder:"NAME[:SERVICE]" help:"Broken from the start on (sandbox fault --list)."`
+	Factor  float64  `default:"1" placeholder:"N" help:"Hasten the monitoring N times: intervals, windows, for and the waits of groups are as much shorter (sandbox config prometheus --diff --running shows each line)."`
 	Ports   string   `enum:"usual,auto" default:"usual" help:"usual: the ports of stack.yaml; auto: free ones."`
 	JSON    bool     `name:"json" help:"Print one JSON object for each event, one a line."`
 }
@@ -48,7 +50,11 @@ func (c *upCmd) Run(ctx context.Context, con *console) error {
 	}
 	view := newView(con.out, c.JSON)
 	opt := c.options(c.Ports == "auto")
-	opt.Replace, opt.Join = c.Replace, c.Join
+	opt.Replace, opt.Join, opt.Faults = c.Replace, c.Join, c.Fault
+	if c.Factor != 1 {
+		opt.Factor = c.Factor
+		view.note = fmt.Sprintf("hastened %g times: intervals, windows, for and the waits of groups are as much shorter than checked in", c.Factor)
+	}
 	view.own = len(c.Replace)+len(c.Join) > 0
 	opt.OnEvent = view.event
 	run, err := embedded.Start(ctx, s, opt)
@@ -70,9 +76,9 @@ func (c *upCmd) Run(ctx context.Context, con *console) error {
 	return nil
 }
 
-// guests says that --replace and --join are of no use.
+// guests says that --replace, --join and --fault are of no use.
 func (c *upCmd) guests(s *stack.Stack) error {
-	if len(c.Replace)+len(c.Join) == 0 {
+	if len(c.Replace)+len(c.Join)+len(c.Fault) == 0 {
 		return nil
 	}
 	selected, err := s.Select(c.Only, c.Without)
@@ -80,7 +86,7 @@ func (c *upCmd) guests(s *stack.Stack) error {
 		return err
 	}
 	if !slices.ContainsFunc(selected, func(c stack.Component) bool { return c.Name == "platform" }) {
-		return errors.New("--replace and --join need the component platform, which --only or --without leaves out")
+		return errors.New("--replace, --join and --fault need the component platform, which --only or --without leaves out")
 	}
 	return nil
 }
@@ -127,13 +133,15 @@ type readyEvent struct {
 	Links     []link    `json:"links"`
 	// Environment is what a service of the user's takes part with.
 	Environment []string `json:"environment"`
+	// Factor is how many times the monitoring is hastened; missing where it is not.
+	Factor float64 `json:"factor,omitempty"`
 }
 
 func (v *view) ready(run *embedded.Run, pages []link) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.json {
-		v.line(readyEvent{time.Now(), "all ready", run.ReadyIn().Seconds(), run.AddressesFile, pages, environment(run.Addresses)})
+		v.line(readyEvent{time.Now(), "all ready", run.ReadyIn().Seconds(), run.AddressesFile, pages, environment(run.Addresses), run.Addresses.Factor})
 		return
 	}
 	var b strings.Builder
@@ -149,6 +157,9 @@ func (v *view) ready(run *embedded.Run, pages []link) {
 	fmt.Fprintf(&b, "  %-34s %s\n", "Logs", run.Dir+"/logs")
 	if v.own {
 		fmt.Fprintf(&b, "  %-34s %s\n", "For your service's environment", strings.Join(environment(run.Addresses), " "))
+	}
+	if v.note != "" {
+		b.WriteString("  " + v.note + "\n")
 	}
 	b.WriteString("Ctrl-C ends it.\n")
 	v.footer = b.String()

@@ -23,6 +23,8 @@ type view struct {
 	fd       int
 	// own says that services of the user's take part.
 	own bool
+	// note is said below the links; empty for nothing.
+	note string
 
 	mu     sync.Mutex
 	status func() []embedded.Status

@@ -45,7 +45,7 @@ func (st *starter) programArgs(c stack.Component) ([]string, error) {
 	data := st.data(c)
 	switch c.Program {
 	case "prometheus":
-		return []string{
+		args := []string{
 			"--config.file=" + config,
 			"--web.listen-address=" + a.Of(c.Name, c.Ready.Port),
 			// What notifications link to.
@@ -60,7 +60,12 @@ func (st *starter) programArgs(c stack.Component) ([]string, error) {
 			// The first scrape comes when this has passed; 5 s otherwise. Not in --help, but an ordinary flag.
 			"--scrape.discovery-reload-interval=200ms",
 			"--log.level=info",
-		}, nil
+		}
+		if st.run.Factor > 1 {
+			// How far back a value still counts: 5 m, as much shorter as all other times.
+			args = append(args, fmt.Sprintf("--query.lookback-delta=%dms", int(5*60_000/st.run.Factor)))
+		}
+		return args, nil
 	case "alertmanager":
 		return []string{
 			"--config.file=" + config,
@@ -116,6 +121,12 @@ func (st *starter) serveArgs(c stack.Component) (args, env []string, err error) 
 			// Empty where they do not run: then nothing is sent.
 			"--kafka", st.running.Of("kafka", "broker"), "--otlp", st.running.URL("jaeger", "otlp-http"),
 			"--seed", strconv.FormatUint(st.opt.Seed, 10),
+		}
+		if st.opt.Factor > 1 {
+			args = append(args, "--factor", strconv.FormatFloat(st.opt.Factor, 'g', -1, 64))
+		}
+		for _, f := range st.opt.Faults {
+			args = append(args, "--fault", f)
 		}
 		for _, own := range st.opt.Replace {
 			args = append(args, "--replace", own)

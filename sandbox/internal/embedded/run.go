@@ -30,6 +30,10 @@ type Options struct {
 	Seed uint64
 	// Replace and Join are real services that take part in the platform, SERVICE=HOST:PORT.
 	Replace, Join []string
+	// Factor is how many times as fast the monitoring goes, up to stack.MaxFactor; 0 and 1 for as it is checked in.
+	Factor float64
+	// Faults are broken from the start on: NAME, or NAME:SERVICE.
+	Faults []string
 	// Serves are the components that this program can serve itself; nil is all of them.
 	Serves []string
 	// Self is this program's command line without its arguments; empty is the running executable.
@@ -70,6 +74,9 @@ func Start(ctx context.Context, s *stack.Stack, opt Options) (_ *Run, err error)
 	began := time.Now()
 	if opt, err = opt.complete(); err != nil {
 		return nil, err
+	}
+	if opt.Factor != 0 && !(opt.Factor >= 1 && opt.Factor <= stack.MaxFactor) {
+		return nil, fmt.Errorf("a factor of %g: expected one from 1 to %d", opt.Factor, stack.MaxFactor)
 	}
 	selected, err := s.Select(opt.Only, opt.Without)
 	if err != nil {
@@ -114,13 +121,13 @@ func Start(ctx context.Context, s *stack.Stack, opt Options) (_ *Run, err error)
 	undo = append(undo, spawn.close)
 
 	r := &Run{
-		Addresses: stack.Addresses{Mode: "embedded", StackDir: s.Dir, PID: os.Getpid(), Components: ports.addresses},
+		Addresses: stack.Addresses{Mode: "embedded", StackDir: s.Dir, PID: os.Getpid(), Factor: opt.Factor, Components: ports.addresses},
 		Dir:       dir.path, AddressesFile: filepath.Join(dir.path, addressesFile),
 		began: began, ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	st := &starter{
 		stack: s, opt: opt, running: r.Addresses, files: map[string][]stack.Rendered{}, paths: map[string]string{},
-		run: stack.RunContext{Addresses: withAbsent(s, r.Addresses, opt.AutoPorts), Dir: dir.path, Keep: dir.keep},
+		run: stack.RunContext{Addresses: withAbsent(s, r.Addresses, opt.AutoPorts), Dir: dir.path, Keep: dir.keep, Factor: opt.Factor},
 	}
 	if err := st.render(order); err != nil {
 		return nil, err

@@ -44,6 +44,10 @@ type Config struct {
 	Replace, Join []string
 	// Seed makes worlds differ.
 	Seed uint64
+	// Factor is the world's: how many times as fast things come about that need their time.
+	Factor float64
+	// Faults are set from the start on: NAME, or NAME:SERVICE.
+	Faults []string
 	// LogRate and TraceRate are lines and traces per second.
 	LogRate, TraceRate float64
 }
@@ -167,9 +171,15 @@ func load(cfg Config, log *slog.Logger) (*platform, *stack.Health, error) {
 		return nil, nil, err
 	}
 	started := time.Now()
-	w, err := world.New(world.Config{Seed: cfg.Seed, Start: started}, catalogue)
+	w, err := world.New(world.Config{Seed: cfg.Seed, Start: started, Factor: cfg.Factor}, catalogue)
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, f := range cfg.Faults {
+		name, service, _ := strings.Cut(f, ":")
+		if err := w.Set(name, service, time.Time{}); err != nil {
+			return nil, nil, fmt.Errorf("--fault %s: %w", f, err)
+		}
 	}
 	guests, err := guest.Parse(cfg.Replace, cfg.Join, podServices(w), health.Names())
 	if err != nil {

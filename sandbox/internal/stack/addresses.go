@@ -17,6 +17,8 @@ type Addresses struct {
 	StackDir string `json:"stack_dir"`
 	// PID is the process that supervises the stack; 0 where it is not of this machine.
 	PID int `json:"pid,omitempty"`
+	// Factor is how many times as fast the monitoring goes; 0 for as it is checked in.
+	Factor float64 `json:"factor,omitempty"`
 	// Components maps a component's name and a port's name to "host:port".
 	Components map[string]map[string]string `json:"components"`
 }

@@ -20,6 +20,9 @@ type RunContext struct {
 	Dir string
 	// Keep says that state outlives the run.
 	Keep bool
+	// Factor is how many times as fast the monitoring goes: intervals, windows, for and the waits of groups are as much
+	// shorter. 0 and 1 leave them as they are checked in.
+	Factor float64
 }
 
 // Rendered is one configuration file as it runs.
@@ -40,8 +43,8 @@ type Rendered struct {
 func (r Rendered) Rewritten() bool { return string(r.Original) != string(r.Running) }
 
 // Render is the configuration of a component as embedded mode runs it. Whatever it changes is either an address (what
-// a cluster's DNS would resolve), a path (what a container would mount) or a receiver (what would reach a person);
-// errors name the checked-in file and the line.
+// a cluster's DNS would resolve), a path (what a container would mount) or a receiver (what would reach a person), and,
+// only where the run is hastened, a time; errors name the checked-in file and the line.
 func (s *Stack) Render(component string, run RunContext) ([]Rendered, error) {
 	c, err := s.Component(component)
 	if err != nil {
@@ -76,7 +79,11 @@ func (s *Stack) Render(component string, run RunContext) ([]Rendered, error) {
 	for i := range extra {
 		extra[i].Path = filepath.Join(run.Dir, filepath.FromSlash(extra[i].Name))
 	}
-	return append(out, extra...), nil
+	out = append(out, extra...)
+	if run.hastened() && c.Program == "prometheus" {
+		return s.hastenRules(run, out)
+	}
+	return out, nil
 }
 
 // WriteRendered writes the files that differ from what is checked in to their paths.
@@ -124,9 +131,18 @@ func (s *Stack) renderPrometheus(e *editor, run RunContext) ([]Rendered, error) 
 	}
 	for _, key := range []string{"rule_files", "scrape_config_files"} {
 		err := each(mapValue(e.root, key), func(n *yaml.Node) error {
-			return e.replace(n, hostPath(prometheusDir, e.file, n.Value))
+			path := hostPath(prometheusDir, e.file, n.Value)
+			if key == "rule_files" && run.hastened() {
+				path = run.ruleFile(s.Dir, path)
+			}
+			return e.replace(n, path)
 		})
 		if err != nil {
+			return nil, err
+		}
+	}
+	if run.hastened() {
+		if err := run.hastenPrometheus(e); err != nil {
 			return nil, err
 		}
 	}
@@ -211,6 +227,11 @@ const (
 )
 
 func (s *Stack) renderAlertmanager(e *editor, run RunContext) ([]Rendered, error) {
+	if run.hastened() {
+		if err := run.hastenAlertmanager(e); err != nil {
+			return nil, err
+		}
+	}
 	api := run.Addresses.URL("platform", "api")
 	var secrets []Rendered
 	secret := func(node *yaml.Node, value string) error {

@@ -87,3 +87,62 @@ func TestRenderChangesOnlyAddressesPathsAndReceivers(t *testing.T) {
 		})
 	}
 }
+
+// TestAHastenedRunHasShorterTimes holds every line that a factor changes; all times of a file change alike.
+func TestAHastenedRunHasShorterTimes(t *testing.T) {
+	t.Parallel()
+	s, run := checkedIn(t)
+	for _, component := range []string{"prometheus", "alertmanager"} {
+		t.Run(component, func(t *testing.T) {
+			t.Parallel()
+			usual, err := s.Render(component, run)
+			require.NoError(t, err)
+			fast := run
+			fast.Factor = 10
+			files, err := s.Render(component, fast)
+			require.NoError(t, err)
+			var got strings.Builder
+			for i, f := range files {
+				before := f.Original
+				if i < len(usual) {
+					before = usual[i].Running
+				}
+				if diff := changed(before, f.Running); diff != "" {
+					got.WriteString("--- " + f.Name + "\n" + diff)
+					assert.True(t, strings.HasPrefix(f.Path, "/run/sandbox/config/"), f.Path)
+				}
+			}
+			text := strings.ReplaceAll(got.String(), s.Dir, "/stack")
+			golden := filepath.Join("testdata", "render", component+"-10-times.diff")
+			if *update {
+				require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			assert.Equal(t, string(want), text)
+		})
+	}
+}
+
+func TestWindowsAreShortenedAndNothingElse(t *testing.T) {
+	t.Parallel()
+	run := RunContext{Factor: 10}
+	for expr, want := range map[string]string{
+		`rate(a[5m]) > 10`:          `rate(a[30s]) > 10`,
+		`a > 5m`:                    `a > 5m`,
+		`a{b="[5m] offset 1h"}[5m]`: `a{b="[5m] offset 1h"}[30s]`,
+		`max_over_time(rate(a[5m] offset 1h)[1d:1m])`:              `max_over_time(rate(a[30s] offset 6m)[2h24m:6s])`,
+		`a offset -10m # of [5m]`:                                  `a offset -1m # of [5m]`,
+		`rate(a[300]) + 300`:                                       `rate(a[30s]) + 300`,
+		`rate(a[15s])`:                                             `rate(a[1s500ms])`,
+		`time() - a > 300 and a offset 1m > 2 and rate(b[1m]) > 1`: `time() - a > 300 and a offset 6s > 2 and rate(b[6s]) > 1`,
+	} {
+		got, err := run.windows(expr)
+		require.NoError(t, err, expr)
+		assert.Equal(t, want, got)
+	}
+	for _, expr := range []string{`rate(a[5m * 2])`, `rate(a[5m`, `a"`} {
+		_, err := run.windows(expr)
+		assert.Error(t, err, expr)
+	}
+}

@@ -82,7 +82,7 @@ func (c *collector) publish(w *World, records, dt float64) (acked, lost float64)
 	case w.faults.on("kafka-unreachable", service):
 		lost = max(0, c.waiting-producerBuffer)
 	case w.faults.on("producer-lag", service):
-		acked = max(records*0.98, c.waiting-producerBuffer)
+		acked = max(records*max(0, 1-0.02*w.cfg.Factor), c.waiting-producerBuffer)
 	case dt > 0:
 		// What waits comes first; in steady state it is what 10 ms bring.
 		acked = max(0, c.waiting-records/dt*0.01*w.jitter(0.2))

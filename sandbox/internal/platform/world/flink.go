@@ -22,9 +22,9 @@ type job struct {
 	blocked           bool    // nobody takes what leaves the pipeline
 }
 
-func (j *job) init() {
+func (j *job) init(w *World) {
 	j.uptime = 40 * 3600
-	j.next = checkpointEvery
+	j.next = checkpointEvery / w.cfg.Factor
 	j.completed = j.uptime / checkpointEvery
 	j.duration, j.size = 2600, 280e6
 }
@@ -39,7 +39,7 @@ func (j *job) step(w *World, dt float64) {
 		j.uptime = -1
 	} else {
 		if j.uptime < 0 {
-			j.uptime, j.next = 0, checkpointEvery
+			j.uptime, j.next = 0, checkpointEvery/w.cfg.Factor
 			j.restarts++
 		} else {
 			j.uptime += dt
@@ -64,7 +64,7 @@ func (j *job) checkpoint(w *World, dt float64) {
 	if j.next -= dt; j.next > 0 {
 		return
 	}
-	j.next += checkpointEvery
+	j.next += checkpointEvery / w.cfg.Factor
 	if w.faults.on("checkpoints-failing", "flink") {
 		j.failed++
 		return

@@ -91,7 +91,7 @@ func (w *World) build() error {
 	for i, b := range w.backends {
 		w.flow.disks[i] = b.size * (1 - b.used)
 	}
-	w.flow.job.init()
+	w.flow.job.init(w)
 	for _, h := range fixed() {
 		w.join(h)
 	}

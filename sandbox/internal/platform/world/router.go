@@ -138,7 +138,7 @@ func (t *target) measure(b *backend, free float64) {
 func (t *target) connect(w *World, b *backend, writes, dt float64, reachable bool) {
 	want := b.pool*0.25*w.load.of(storing)*w.jitter(0.15) + writes/max(dt, 1)*t.median(w, b)
 	if w.faults.on("pool-exhausted", "storage-router") {
-		want = t.inUse + b.pool/60*dt // all gone within a minute
+		want = t.inUse + b.pool/60*w.cfg.Factor*dt // all gone within a minute
 	}
 	if !reachable {
 		want = 0
@@ -161,7 +161,7 @@ func (w *World) stepDisks(dt float64) {
 		} else if used > towards+0.05 {
 			half = 120 // someone has made room
 		}
-		used += (towards - used) * (1 - math.Exp2(-dt/half))
+		used += (towards - used) * (1 - math.Exp2(-dt*w.cfg.Factor/half))
 		w.flow.disks[i] = b.size * (1 - used)
 	}
 }

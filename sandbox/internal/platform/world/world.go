@@ -45,6 +45,10 @@ type Config struct {
 	Tick time.Duration
 	// Noise is how far the load strays, in times of what is usual; 1 where it is 0.
 	Noise float64
+	// Factor is how many times as fast things come about that need their time: disks and pools that fill up, records that
+	// pile up, checkpoints. 1 where it is 0. Rates stay what they are: it is for monitoring whose windows are as much
+	// shorter.
+	Factor float64
 }
 
 // World is the platform at one moment. All methods may be called from many goroutines.
@@ -112,6 +116,7 @@ func New(cfg Config, cat *stack.Catalogue) (*World, error) {
 	if cfg.Noise == 0 {
 		cfg.Noise = 1
 	}
+	cfg.Factor = max(cfg.Factor, 1)
 	cfg.Start = cfg.Start.Truncate(cfg.Tick)
 	w := &World{
 		cfg: cfg, cat: cat, now: cfg.Start, dt: cfg.Tick.Seconds(),
