@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"obsandbox/sandbox/internal/embedded"
+	"obsandbox/sandbox/internal/platform"
 	"obsandbox/sandbox/internal/stack"
 )
 
@@ -92,7 +93,10 @@ func Main(args []string, stdout, stderr io.Writer) int {
 				exited = code
 			}
 		}),
-		kong.Vars{"components": "kafka, platform, prometheus, …"},
+		kong.Vars{
+			"components": "kafka, platform, prometheus, …",
+			"log_rate":   fmt.Sprint(platform.UsualLogRate), "trace_rate": fmt.Sprint(platform.UsualTraceRate),
+		},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&console{out: stdout, err: stderr}),
 	)

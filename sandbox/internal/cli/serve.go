@@ -95,8 +95,8 @@ type servePlatform struct {
 	Seed       uint64   `default:"1" help:"The same seed, the same world."`
 	Factor     float64  `default:"1" placeholder:"N" help:"Disks, pools and queues fill up N times as fast, for monitoring whose windows are N times as short."`
 	Fault      []string `sep:"none" placeholder:"NAME[:SERVICE]" help:"Broken from the start on."`
-	LogRate    float64  `default:"20" help:"Log lines per second."`
-	TraceRate  float64  `default:"2" help:"Traces per second."`
+	LogRate    float64  `default:"${log_rate}" help:"Log lines per second."`
+	TraceRate  float64  `default:"${trace_rate}" help:"Traces per second."`
 }
 
 func (c *servePlatform) Run(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,8 @@ type kafkaInput struct {
 	maxPoll  int
 	log      *slog.Logger
 	deco     inputDecorator
+	// reads says whether the input reads a topic.
+	reads func(topic string) bool
 	// commitEvery is how often finished offsets are committed.
 	commitEvery time.Duration
 }
@@ -46,9 +49,13 @@ func newKafkaInput(b *build) (input, error) {
 	}
 	topics := b.list("topics", "logstash")
 	pattern := b.str("topics_pattern", "")
+	in.reads = func(topic string) bool { return slices.Contains(topics, topic) }
 	if pattern != "" {
-		if _, err := regexp.Compile(pattern); err != nil {
+		re, err := regexp.Compile(pattern)
+		if err != nil {
 			b.fail("topics_pattern", "%v", err)
+		} else {
+			in.reads = re.MatchString
 		}
 		topics = []string{pattern}
 	}

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"obsandbox/sandbox/internal/logstash/event"
 	"obsandbox/sandbox/internal/logstash/lang"
 )
@@ -94,6 +96,53 @@ func (in *generator) decoding() (codecMaker, *inputDecorator)  { return in.codec
 func (in *tcpInput) decoding() (codecMaker, *inputDecorator)   { return in.codec, &in.deco }
 func (in *httpInput) decoding() (codecMaker, *inputDecorator)  { return in.codec, &in.deco }
 func (in *fileInput) decoding() (codecMaker, *inputDecorator)  { return in.codec, &in.deco }
+
+// ReadTopic makes events of records as the pipeline's Kafka input of their topic does; false where no input reads it.
+func (p *Pipeline) ReadTopic(topic string, records ...*kgo.Record) ([]*event.Event, bool) {
+	for _, in := range p.inputs {
+		k, ok := in.input.(*kafkaInput)
+		if !ok || !k.reads(topic) {
+			continue
+		}
+		acks := &acknowledgements{partitions: map[partition]*ackLine[*kgo.Record]{}}
+		c := k.codec()
+		var events []*event.Event
+		for _, r := range records {
+			for _, item := range k.decode(r, c, acks) {
+				events = append(events, item.event)
+			}
+		}
+		return events, true
+	}
+	return nil, false
+}
+
+// Bulk is what the pipeline's Elasticsearch outputs would send of an event: lines of a bulk request.
+func (p *Pipeline) Bulk(e *event.Event) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shared == nil {
+		p.shared = newWorker(p)
+	}
+	return p.shared.bulk(p.outputs, e)
+}
+
+func (w *worker) bulk(nodes []node, e *event.Event) []byte {
+	var out []byte
+	for _, n := range nodes {
+		switch n := n.(type) {
+		case *branchNode:
+			if arm := w.arm(n, e); arm >= 0 {
+				out = append(out, w.bulk(n.nodes(arm), e)...)
+			}
+		case *outputNode:
+			if o, ok := n.output.(*elasticsearchOutput); ok {
+				out = append(out, o.actionOf(e).body...)
+			}
+		}
+	}
+	return out
+}
 
 // Sent is what an output would do with an event.
 type Sent struct {

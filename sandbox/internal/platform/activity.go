@@ -71,6 +71,26 @@ func newActivity(ctx context.Context, cfg Config, w traces.Cluster, started time
 	return a, nil
 }
 
+// What the services write per second where nobody says otherwise.
+const (
+	UsualLogRate   = 20.0
+	UsualTraceRate = 2.0
+)
+
+// Tale is what the services of a world log and trace at the usual rates, for whoever has a clock of their own.
+type Tale struct{ activity activity }
+
+// NewTale tells of a world; line and story are given whatever is written. It is for one goroutine.
+func NewTale(w traces.Cluster, seed uint64, started time.Time, line func(logs.Line), story func(traces.Story)) *Tale {
+	return &Tale{activity{
+		next: traces.NewTeller(w, seed, started).Next, write: logs.NewWriter(w, seed).Lines, sendLine: line, sendTale: story,
+		lineRate: UsualLogRate, traceRate: UsualTraceRate,
+	}}
+}
+
+// Step writes what is due after a time has passed.
+func (t *Tale) Step(now time.Time, passed time.Duration) { t.activity.step(now, passed) }
+
 // beat is how often lines and spans are written.
 const beat = 100 * time.Millisecond
 

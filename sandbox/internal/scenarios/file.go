@@ -4,6 +4,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,6 +58,8 @@ type Expect struct {
 	Metrics       []MetricExpectation       `yaml:"metrics"`
 	Notifications []NotificationExpectation `yaml:"notifications"`
 	Inhibited     []InhibitionExpectation   `yaml:"inhibited"`
+	Logs          []LogExpectation          `yaml:"logs"`
+	Traces        []TraceExpectation        `yaml:"traces"`
 	Budgets       []BudgetExpectation       `yaml:"budgets"`
 }
 
@@ -285,6 +288,30 @@ func (c *checker) expectations() {
 	for i := range e.Inhibited {
 		e.Inhibited[i].Line = c.line("expect", "inhibited", i)
 		c.known(e.Inhibited[i].Line, e.Inhibited[i].Alert)
+	}
+	for i := range e.Logs {
+		l := &e.Logs[i]
+		l.Line = c.line("expect", "logs", i)
+		l.By = cmp.Or(l.By, c.s.Duration)
+		c.within(l.Line, l.From, l.By)
+		if l.Query == "" {
+			c.fail(l.Line, "lines are looked for by a query, such as service:flink AND level:ERROR")
+		}
+		if wrong := l.check(l.From, l.By); wrong != "" {
+			c.fail(l.Line, "lines: %s", wrong)
+		}
+	}
+	for i := range e.Traces {
+		t := &e.Traces[i]
+		t.Line = c.line("expect", "traces", i)
+		t.By = cmp.Or(t.By, c.s.Duration)
+		c.within(t.Line, t.From, t.By)
+		if t.Service == "" {
+			c.fail(t.Line, "traces are looked for by the service of a span")
+		}
+		if wrong := t.check(t.From, t.By); wrong != "" {
+			c.fail(t.Line, "traces: %s", wrong)
+		}
 	}
 	for i := range e.Budgets {
 		b := &e.Budgets[i]

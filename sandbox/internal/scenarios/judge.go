@@ -25,16 +25,18 @@ type Course struct {
 	// factor is how much faster than written down it was played.
 	factor float64
 	// note is said of the course beside the result.
-	note string
-	done func()
-	ask  func(ctx context.Context, expr string, at time.Time) ([]value, error)
+	note     string
+	done     func() error
+	evidence evidence
+	ask      func(ctx context.Context, expr string, at time.Time) ([]value, error)
 }
 
 // close gives back what the course was asked with.
-func (c *Course) close() {
+func (c *Course) close() error {
 	if c.done != nil {
-		c.done()
+		return c.done()
 	}
+	return nil
 }
 
 func labelSet(l labels.Labels) model.LabelSet {
@@ -70,6 +72,16 @@ func (s *Scenario) judge(ctx context.Context, c *Course) ([]fault, error) {
 	}
 	for _, m := range s.Expect.Metrics {
 		if err := j.metric(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range s.Expect.Logs {
+		if err := j.logs(ctx, l); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range s.Expect.Traces {
+		if err := j.traced(ctx, t); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -113,7 +114,7 @@ func (p *player) set(ctx context.Context, e Event) error {
 	if e.For > 0 {
 		q.Set("for", p.real(e.For).String())
 	}
-	return fetch(ctx, method, p.addr.URL("platform", "api")+"/api/faults/"+url.PathEscape(name)+"?"+q.Encode(), nil)
+	return fetch(ctx, method, p.addr.URL("platform", "api")+"/api/faults/"+url.PathEscape(name)+"?"+q.Encode(), nil, nil)
 }
 
 // look notes what has changed since the last time.
@@ -127,7 +128,7 @@ func (p *player) look(ctx context.Context) error {
 			} `json:"alerts"`
 		} `json:"data"`
 	}
-	if err := fetch(ctx, http.MethodGet, p.addr.URL("prometheus", "http")+"/api/v1/alerts", &answer); err != nil {
+	if err := fetch(ctx, http.MethodGet, p.addr.URL("prometheus", "http")+"/api/v1/alerts", nil, &answer); err != nil {
 		return err
 	}
 	at, now := time.Now(), map[string]simulate.Transition{}
@@ -170,7 +171,7 @@ func (p *player) inhibited(ctx context.Context, at time.Time) error {
 			InhibitedBy []string `json:"inhibitedBy"`
 		} `json:"status"`
 	}
-	if err := fetch(ctx, http.MethodGet, p.addr.URL("alertmanager", "http")+"/api/v2/alerts", &alerts); err != nil {
+	if err := fetch(ctx, http.MethodGet, p.addr.URL("alertmanager", "http")+"/api/v2/alerts", nil, &alerts); err != nil {
 		return err
 	}
 	for _, a := range alerts {
@@ -191,7 +192,7 @@ func (p *player) inhibited(ctx context.Context, at time.Time) error {
 
 func (p *player) inbox(ctx context.Context) ([]inbox.Notification, error) {
 	var all []inbox.Notification
-	err := fetch(ctx, http.MethodGet, p.addr.URL("platform", "api")+"/api/notifications", &all)
+	err := fetch(ctx, http.MethodGet, p.addr.URL("platform", "api")+"/api/notifications", nil, &all)
 	return all, err
 }
 
@@ -231,7 +232,7 @@ func (p *player) ask(ctx context.Context, expr string, at time.Time) ([]value, e
 		} `json:"data"`
 	}
 	q := url.Values{"query": {expr}, "time": {strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64)}}
-	if err := fetch(ctx, http.MethodGet, p.addr.URL("prometheus", "http")+"/api/v1/query?"+q.Encode(), &answer); err != nil {
+	if err := fetch(ctx, http.MethodGet, p.addr.URL("prometheus", "http")+"/api/v1/query?"+q.Encode(), nil, &answer); err != nil {
 		return nil, err
 	}
 	var out []value
@@ -247,27 +248,30 @@ func (p *player) ask(ctx context.Context, expr string, at time.Time) ([]value, e
 }
 
 // fetch makes a request and reads its JSON into answer, where there is one.
-func fetch(ctx context.Context, method, target string, answer any) error {
+func fetch(ctx context.Context, method, target string, body []byte, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, target, nil)
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("play in real time: %w", err)
+		return fmt.Errorf("%s %s: %w", method, target, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	got, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(body)))
+		err = fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(got)))
 	}
 	if err == nil && answer != nil {
-		err = json.Unmarshal(body, answer)
+		err = json.Unmarshal(got, answer)
 	}
 	if err != nil {
-		return fmt.Errorf("play in real time: %s %s: %w", method, target, err)
+		return fmt.Errorf("%s %s: %w", method, target, err)
 	}
 	return nil
 }

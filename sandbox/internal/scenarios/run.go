@@ -162,8 +162,7 @@ func (o Options) one(ctx context.Context, file string, alerts []string) (*report
 		return nil, nil, fmt.Errorf("%s: %w", rel, err)
 	}
 	faults, err := s.judge(ctx, c)
-	c.close()
-	if err != nil {
+	if err = errors.Join(err, c.close()); err != nil {
 		return nil, nil, err
 	}
 	res := &report.Result{Suite: Suite, Name: name, Status: report.Pass, File: rel, Line: 1, Duration: time.Since(began)}
@@ -225,16 +224,35 @@ func (s *Scenario) proves(alert string) bool {
 
 // Simulate plays a scenario on simulated time.
 func Simulate(ctx context.Context, st *stack.Stack, s *Scenario) (*Course, error) {
-	sim, err := simulate.New(ctx, simulate.Config{Stack: st, Seed: s.Seed, Start: s.Start, Noise: s.Noise, Slow: time.Duration(s.Slow), Ask: s.asks()})
+	told, err := tell(ctx, st, s)
 	if err != nil {
 		return nil, err
 	}
+	cfg := simulate.Config{Stack: st, Seed: s.Seed, Start: s.Start, Noise: s.Noise, Slow: time.Duration(s.Slow), Ask: s.asks()}
+	if told != nil {
+		cfg.Tell = told
+	}
+	sim, err := simulate.New(ctx, cfg)
+	if err != nil {
+		return nil, errors.Join(err, told.close())
+	}
+	c, err := s.simulate(ctx, sim)
+	if err != nil {
+		sim.Close()
+		return nil, errors.Join(err, told.close())
+	}
+	c.evidence = told
+	c.done = func() error { sim.Close(); return told.close() }
+	return c, nil
+}
+
+func (s *Scenario) simulate(ctx context.Context, sim *simulate.Simulation) (*Course, error) {
+	var err error
 	events := slices.Clone(s.Timeline)
 	slices.SortStableFunc(events, func(a, b Event) int { return int(a.At - b.At) })
 	for _, e := range events {
 		at := s.Start.Add(time.Duration(e.At))
 		if err := advance(ctx, sim, at); err != nil {
-			sim.Close()
 			return nil, err
 		}
 		if e.Clear != "" {
@@ -247,18 +265,16 @@ func Simulate(ctx context.Context, st *stack.Stack, s *Scenario) (*Course, error
 			err = sim.World.Set(e.Fault, e.Service, until)
 		}
 		if err != nil {
-			sim.Close()
 			return nil, &stack.FileError{File: s.File, Line: e.Line, Msg: err.Error()}
 		}
 	}
 	end := s.Start.Add(time.Duration(s.Duration))
 	if err := advance(ctx, sim, end); err != nil {
-		sim.Close()
 		return nil, err
 	}
 	return &Course{
 		Transitions: sim.Transitions(), Notifications: sim.Notifications(), Inhibitions: sim.Inhibitions(),
-		start: s.Start, end: end, factor: 1, done: sim.Close,
+		start: s.Start, end: end, factor: 1,
 		ask: func(ctx context.Context, expr string, at time.Time) ([]value, error) {
 			got, err := sim.Query(ctx, expr, at)
 			var out []value

@@ -28,7 +28,10 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
 
+	"obsandbox/sandbox/internal/platform"
 	"obsandbox/sandbox/internal/platform/inbox"
+	"obsandbox/sandbox/internal/platform/logs"
+	"obsandbox/sandbox/internal/platform/traces"
 	"obsandbox/sandbox/internal/platform/world"
 	"obsandbox/sandbox/internal/rules/unittest"
 	"obsandbox/sandbox/internal/stack"
@@ -51,8 +54,19 @@ type Config struct {
 	Scrape time.Duration
 	// Slow lets groups of recording rules be evaluated no more often than this; 0 evaluates as configured.
 	Slow time.Duration
+	// Tell is who is told what the services log and trace; it may be nil, which saves the time.
+	Tell Listener
 	// Exact stores and reads every sample as a database does, which takes longer.
 	Exact bool
+}
+
+// Listener is told what the services log and trace, second by second.
+type Listener interface {
+	// Listens says whether anything is to be told of a second; what is not wanted is not made up.
+	Listens(at time.Time) bool
+	Line(at time.Time, line logs.Line)
+	// Story is told with the spans of it that arrive.
+	Story(story traces.Story, arriving []traces.Span)
 }
 
 // Transition is a change of an alert's state.
@@ -95,15 +109,19 @@ type Simulation struct {
 	// ScrapeInterval is the time between scrapes.
 	ScrapeInterval time.Duration
 
-	cfg           Config
-	store         *Store
-	scraper       *scraper
-	rules         *Rules
-	dispatcher    *Dispatcher
-	inbox         *inbox.Inbox
-	server        *httptest.Server
-	dir           string
-	now           time.Time
+	cfg        Config
+	store      *Store
+	scraper    *scraper
+	rules      *Rules
+	dispatcher *Dispatcher
+	inbox      *inbox.Inbox
+	server     *httptest.Server
+	dir        string
+	now        time.Time
+	// tale is what the services log and trace, told until toldTo; nil where nobody listens.
+	tale          *platform.Tale
+	telling       time.Time
+	toldTo        time.Time
 	external      labels.Labels
 	notifications []Notification
 	inhibitions   []Inhibition
@@ -136,6 +154,12 @@ func (s *Simulation) open(ctx context.Context) error {
 	}
 	if s.World, err = world.New(world.Config{Seed: s.cfg.Seed, Start: s.cfg.Start, Noise: s.cfg.Noise}, cat); err != nil {
 		return err
+	}
+	if to := s.cfg.Tell; to != nil {
+		s.toldTo = s.cfg.Start
+		s.tale = platform.NewTale(s.World, s.cfg.Seed, s.cfg.Start,
+			func(l logs.Line) { to.Line(s.telling, l) },
+			func(story traces.Story) { to.Story(story, traces.Arriving(s.World, story)) })
 	}
 	if s.cfg.Rules == nil {
 		if s.cfg.Rules, err = st.RuleFiles(); err != nil {
@@ -354,6 +378,7 @@ func (s *Simulation) step(ctx context.Context, t time.Time) error {
 	s.now = t
 	if since%s.ScrapeInterval == 0 {
 		s.World.Advance(t)
+		s.tell(t)
 		if err := s.scraper.scrape(); err != nil {
 			return err
 		}
@@ -370,6 +395,20 @@ func (s *Simulation) step(ctx context.Context, t time.Time) error {
 	return s.dispatcher.Advance(ctx, t)
 }
 
+// tell makes up what was logged and traced until now, out of the world as it is now: a scrape's interval is short enough
+// for that.
+func (s *Simulation) tell(now time.Time) {
+	if s.tale == nil {
+		return
+	}
+	for s.telling = s.toldTo.Add(time.Second); !s.telling.After(now); s.telling = s.telling.Add(time.Second) {
+		if s.cfg.Tell.Listens(s.telling) {
+			s.tale.Step(s.telling, time.Second)
+		}
+	}
+	s.toldTo = now
+}
+
 // Leap is Advance for a time in which nobody breaks anything: scrapes come first, then what is recorded, then alerts and
 // what is sent, each for the whole time. It comes to the same and takes a fraction.
 func (s *Simulation) Leap(ctx context.Context, to time.Time) error {
@@ -379,6 +418,7 @@ func (s *Simulation) Leap(ctx context.Context, to time.Time) error {
 			return nil
 		}
 		s.World.Advance(t)
+		s.tell(t)
 		return s.scraper.scrape()
 	}); err != nil {
 		return err

@@ -66,9 +66,9 @@ func NewWriter(faults Faults, seed uint64) *Writer {
 }
 
 const (
-	// skew is how far clocks are behind under the fault clock-skew, and flood how many lines there are instead of one
-	// under log-flood.
-	skew  = 10 * time.Minute
+	// Skew is how far clocks are behind under the fault clock-skew.
+	Skew = 10 * time.Minute
+	// flood is how many lines there are instead of one under log-flood.
 	flood = 50
 	// malformed is the share of lines that are no JSON under the fault malformed-logs.
 	malformed = 1.0 / 3
@@ -137,7 +137,7 @@ func (w *Writer) standard(s traces.Story, span *traces.Span) record {
 	took := span.End.Sub(span.Start)
 	at := span.End
 	if w.faults.Broken("clock-skew", service) {
-		at = at.Add(-skew)
+		at = at.Add(-Skew)
 	}
 	r := record{
 		Timestamp: at.UTC().Format(timestamp), Service: service, Layer: world.Layer(service),

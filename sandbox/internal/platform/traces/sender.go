@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,10 +63,7 @@ func (s *Sender) Sent() uint64 { return s.exporter.count() }
 
 // Send queues the spans of a story. It is for one goroutine.
 func (s *Sender) Send(ctx context.Context, story Story) {
-	for _, span := range story.Spans {
-		if span.Entry && s.cluster.Broken("orphan-spans", span.Host.Service) {
-			continue // lost: the spans under it have a parent that nobody knows
-		}
+	for _, span := range Arriving(s.cluster, story) {
 		flags := trace.FlagsSampled
 		parent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: story.ID, SpanID: span.Parent, TraceFlags: flags, Remote: span.Entry})
 		ctx := context.WithValue(ctx, idKey{}, ids{story.ID, span.ID})
@@ -83,6 +81,27 @@ func (s *Sender) Send(ctx context.Context, story Story) {
 	}
 }
 
+// Arriving are the spans of a story that are not lost on their way. Under the fault orphan-spans a service loses its
+// first: the spans under it have a parent that nobody knows.
+func Arriving(cluster Cluster, story Story) []Span {
+	return slices.DeleteFunc(slices.Clone(story.Spans), func(span Span) bool {
+		return span.Entry && cluster.Broken("orphan-spans", span.Host.Service)
+	})
+}
+
+// Resource are the attributes of everything that a host sends.
+func Resource(host world.Host) []attribute.KeyValue {
+	about := []attribute.KeyValue{
+		attribute.String("service.name", host.Service), attribute.String("service.namespace", world.Namespace),
+		attribute.String("service.instance.id", host.Name), attribute.String("deployment.environment.name", "production"),
+	}
+	if host.Pod != nil {
+		about = append(about, attribute.String("k8s.namespace.name", world.Namespace), attribute.String("k8s.pod.name", host.Pod.Name),
+			attribute.String("k8s.node.name", host.Pod.Node))
+	}
+	return about
+}
+
 // exceptionType is the class of every failure.
 const exceptionType = "com.example.ingestion.ProcessingException"
 
@@ -98,15 +117,7 @@ func (s *Sender) provider(host world.Host) *sdk.TracerProvider {
 	if p, ok := s.providers[host.Name]; ok {
 		return p
 	}
-	about := []attribute.KeyValue{
-		attribute.String("service.name", host.Service), attribute.String("service.namespace", world.Namespace),
-		attribute.String("service.instance.id", host.Name), attribute.String("deployment.environment.name", "production"),
-	}
-	if host.Pod != nil {
-		about = append(about, attribute.String("k8s.namespace.name", world.Namespace), attribute.String("k8s.pod.name", host.Pod.Name),
-			attribute.String("k8s.node.name", host.Pod.Node))
-	}
-	p := sdk.NewTracerProvider(sdk.WithResource(resource.NewSchemaless(about...)), sdk.WithIDGenerator(given{}),
+	p := sdk.NewTracerProvider(sdk.WithResource(resource.NewSchemaless(Resource(host)...)), sdk.WithIDGenerator(given{}),
 		sdk.WithSampler(sdk.AlwaysSample()), sdk.WithSpanProcessor(s.queue))
 	s.providers[host.Name] = p
 	return p
