@@ -18,10 +18,10 @@ import (
 type configCmd struct {
 	stackFlag
 	targetFlag
-	Component string `arg:"" help:"The component: ${components}"`
-	Diff      bool   `help:"Print only what is rewritten, as a unified diff against what is checked in."`
+	Component string  `arg:"" help:"The component: ${components}"`
+	Diff      bool    `help:"Print only what is rewritten, as a unified diff against what is checked in."`
 	Factor    float64 `default:"1" placeholder:"N" help:"As a run would be started with whose monitoring is hastened N times."`
-	Running   bool   `help:"Print what the running stack has been started with, instead of what it would be started with at the usual ports."`
+	Running   bool    `help:"Print what the running stack has been started with, instead of what it would be started with at the usual ports."`
 }
 
 func (c *configCmd) Run(con *console) error {
