@@ -2,6 +2,7 @@
 //
 //	go run ./sandbox/benchmark            start, smoke checks, memory
 //	go run ./sandbox/benchmark -first     also the first start ever, with empty caches: minutes
+//	go run ./sandbox/benchmark scenarios  simulated incidents and weeks, backtests
 //
 // It asserts nothing: figures depend on the machine, and on what else it does.
 package main
@@ -14,12 +15,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -30,9 +33,25 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *runs, *first); err != nil {
+	measure := func() error { return run(ctx, *runs, *first) }
+	if mode := flag.Arg(0); mode != "" {
+		other, ok := modes()[mode]
+		if !ok {
+			fmt.Fprintf(os.Stderr, "benchmark: no mode %q (there are: %s)\n", mode, strings.Join(slices.Sorted(maps.Keys(modes())), ", "))
+			os.Exit(2)
+		}
+		measure = func() error { return other(ctx) }
+	}
+	if err := measure(); err != nil {
 		fmt.Fprintln(os.Stderr, "benchmark:", err)
 		os.Exit(2)
+	}
+}
+
+// modes are what can be measured beside the running stack; each is a file of its own.
+func modes() map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"scenarios": benchScenarios,
 	}
 }
 

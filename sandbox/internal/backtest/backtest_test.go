@@ -54,7 +54,12 @@ func TestBeforeAgainstAfter(t *testing.T) {
 	text.WriteString("# EOF\n")
 	file := filepath.Join(t.TempDir(), "data.om")
 	require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o600))
-	for name, data := range map[string]string{"OpenMetrics": file, "a database": dir} {
+	blocks, err := filepath.Glob(filepath.Join(dir, "*", "meta.json"))
+	require.NoError(t, err)
+	require.Len(t, blocks, 1)
+	snapshot := t.TempDir() // as Prometheus' snapshots are: blocks, and no log
+	require.NoError(t, os.CopyFS(filepath.Join(snapshot, filepath.Base(filepath.Dir(blocks[0]))), os.DirFS(filepath.Dir(blocks[0]))))
+	for name, data := range map[string]string{"OpenMetrics": file, "a database": dir, "a snapshot": snapshot, "a block": filepath.Dir(blocks[0])} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			out, err := Run(t.Context(), Options{
@@ -89,6 +94,7 @@ func TestWhatCannotBeEvaluatedIsSaid(t *testing.T) {
 		":1: queue has no time":            {Rules: []string{good}, Data: write("queue 1\n# EOF\n")},
 		"an address needs --from and --to": {Rules: []string{good}, Data: "http://127.0.0.1:1"},
 		"no such file":                     {Rules: []string{good}, Data: "/no/such/file"},
+		"has no blocks of Prometheus":      {Rules: []string{good}, Data: t.TempDir()},
 		"could not parse expression":       {Rules: []string{ruleFile(t, "bad.yml", "(")}, Data: write("# EOF\n")},
 	} {
 		_, err := Run(t.Context(), o)

@@ -3,12 +3,14 @@
 package recorded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -55,8 +57,12 @@ func Read(ctx context.Context, source string, from, to time.Time, selectors [][]
 	return readFile(source, mint, maxt, selectors)
 }
 
-// readDir reads a database, its blocks and its log, and leaves it as it is.
+// readDir reads a database with its blocks and its log, blocks alone (a snapshot), or one block, and leaves them as they
+// are.
 func readDir(ctx context.Context, dir string, mint, maxt int64, selectors [][]*labels.Matcher) (out []Series, err error) {
+	if _, err := os.Stat(filepath.Join(dir, "wal")); err != nil {
+		return readBlocks(ctx, dir, mint, maxt, selectors)
+	}
 	tmp, err := os.MkdirTemp("", "recorded-")
 	if err != nil {
 		return nil, fmt.Errorf("read recorded data: %w", err)
@@ -67,15 +73,41 @@ func readDir(ctx context.Context, dir string, mint, maxt int64, selectors [][]*l
 		return nil, fmt.Errorf("%s is no database of Prometheus: %w", dir, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if blocks, err := db.Blocks(); err != nil || len(blocks) == 0 {
-		if _, werr := os.Stat(dir + "/wal"); werr != nil {
-			return nil, fmt.Errorf("%s has no blocks of Prometheus and no write-ahead log (%v)", dir, err)
-		}
-	}
 	q, err := db.Querier(mint, maxt)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
+	defer func() { err = errors.Join(err, q.Close()) }()
+	return collect(selectors, func(ms []*labels.Matcher) (storage.SeriesSet, error) { return q.Select(ctx, false, nil, ms...), nil }, mint, maxt)
+}
+
+// readBlocks reads the blocks of a directory, or the one that it is.
+func readBlocks(ctx context.Context, dir string, mint, maxt int64, selectors [][]*labels.Matcher) (out []Series, err error) {
+	const meta = "meta.json" // of every block
+	dirs, err := filepath.Glob(filepath.Join(dir, "*", meta))
+	if err != nil {
+		return nil, fmt.Errorf("read recorded data: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, meta)); err == nil {
+		dirs = []string{filepath.Join(dir, meta)}
+	}
+	if len(dirs) == 0 {
+		return nil, fmt.Errorf("%s has no blocks of Prometheus and no write-ahead log", dir)
+	}
+	var queriers []storage.Querier
+	for _, d := range dirs {
+		block, err := tsdb.OpenBlock(promslog.NewNopLogger(), filepath.Dir(d), nil, nil)
+		if err != nil {
+			return nil, fmt.Errorf("%s is no block of Prometheus: %w", filepath.Dir(d), err)
+		}
+		defer block.Close()
+		q, err := tsdb.NewBlockQuerier(block, mint, maxt)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Dir(d), err)
+		}
+		queriers = append(queriers, q)
+	}
+	q := storage.NewMergeQuerier(queriers, nil, storage.ChainedSeriesMerge)
 	defer func() { err = errors.Join(err, q.Close()) }()
 	return collect(selectors, func(ms []*labels.Matcher) (storage.SeriesSet, error) { return q.Select(ctx, false, nil, ms...), nil }, mint, maxt)
 }
@@ -149,8 +181,8 @@ func readFile(file string, mint, maxt int64, selectors [][]*labels.Matcher) ([]S
 			continue
 		}
 		text, t, v := p.Series()
-		if i := strings.Index(string(rest[:min(len(rest), 1<<16)]), string(text)); i >= 0 {
-			line += strings.Count(string(rest[:i]), "\n")
+		if i := bytes.Index(rest[:min(len(rest), 1<<16)], text); i >= 0 {
+			line += bytes.Count(rest[:i], []byte("\n"))
 			rest = rest[i:]
 		}
 		if t == nil {

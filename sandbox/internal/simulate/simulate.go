@@ -514,6 +514,9 @@ func (s *Simulation) Query(ctx context.Context, expr string, at time.Time) (prom
 // Stored is the number of series and of samples that are kept.
 func (s *Simulation) Stored() (series, samples int) { return s.store.Count() }
 
+// Store is where everything is kept.
+func (s *Simulation) Store() *Store { return s.store }
+
 // Close gives everything back.
 func (s *Simulation) Close() {
 	if s.rules != nil {

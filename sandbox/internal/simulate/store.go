@@ -99,6 +99,17 @@ func (st *Store) Count() (series, samples int) {
 	return len(st.all), samples
 }
 
+// Each calls fn for every series.
+func (st *Store) Each(fn func(lset labels.Labels, times []int64, values []float64)) {
+	for _, s := range st.all {
+		times, values := make([]int64, len(s.samples)), make([]float64, len(s.samples))
+		for i, p := range s.samples {
+			times[i], values[i] = p.t, p.v
+		}
+		fn(s.labels, times, values)
+	}
+}
+
 // forget drops what is older than t, once it is half of all.
 func (s *Series) forget(t int64) {
 	n := sort.Search(len(s.samples), func(i int) bool { return s.samples[i].t >= t })
