@@ -36,7 +36,7 @@ func checkPlatform(_ context.Context, in embedded.Input) error {
 	if !in.Runs("platform") {
 		return nil
 	}
-	return platform.Check(platform.Config{StackDir: in.Stack.Dir, Replace: in.Replace, Join: in.Join})
+	return platform.Check(platform.Config{StackDir: in.Stack.Dir, Replace: in.Replace, Join: in.Join, Faults: in.Faults})
 }
 
 // checkObjectives reads slos.yaml, of which Prometheus' rules are made.

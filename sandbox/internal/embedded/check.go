@@ -22,8 +22,8 @@ type Input struct {
 	Run        stack.RunContext
 	// Files are the configuration of each component as it will run.
 	Files map[string][]stack.Rendered
-	// Replace and Join are the real services that take part in the platform, as in Options.
-	Replace, Join []string
+	// Replace and Join are the real services that take part in the platform, Faults what is broken in it, as in Options.
+	Replace, Join, Faults []string
 }
 
 // Runs says whether a component is about to run.

@@ -38,7 +38,7 @@ func (st *starter) render(components []stack.Component) error {
 
 // input is what the checks may look at.
 func (st *starter) input(components []stack.Component) Input {
-	return Input{Stack: st.stack, Components: components, Run: st.run, Files: st.files, Replace: st.opt.Replace, Join: st.opt.Join}
+	return Input{Stack: st.stack, Components: components, Run: st.run, Files: st.files, Replace: st.opt.Replace, Join: st.opt.Join, Faults: st.opt.Faults}
 }
 
 // judgeBuilt lets the checkers that are there already look at the configuration, at the same time. It returns the

@@ -175,12 +175,6 @@ func load(cfg Config, log *slog.Logger) (*platform, *stack.Health, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, f := range cfg.Faults {
-		name, service, _ := strings.Cut(f, ":")
-		if err := w.Set(name, service, time.Time{}); err != nil {
-			return nil, nil, fmt.Errorf("--fault %s: %w", f, err)
-		}
-	}
 	guests, err := guest.Parse(cfg.Replace, cfg.Join, podServices(w), health.Names())
 	if err != nil {
 		return nil, nil, err
@@ -188,6 +182,12 @@ func load(cfg Config, log *slog.Logger) (*platform, *stack.Health, error) {
 	hosts := guest.NewCluster(w, guests, started)
 	if err := probed(hosts, health, file); err != nil {
 		return nil, nil, err
+	}
+	for _, f := range cfg.Faults {
+		name, service, _ := strings.Cut(f, ":")
+		if err := w.Set(name, service, time.Time{}); err != nil {
+			return nil, nil, fmt.Errorf("--fault %s: %w", f, err)
+		}
 	}
 	return &platform{
 		cfg: cfg, log: log, started: started, world: w, cluster: hosts,
