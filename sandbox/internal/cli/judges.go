@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -303,27 +304,57 @@ func notifications(ctx context.Context, t *testRun, alertmanager string) ([]repo
 type testPipelines struct {
 	testFlags
 	coverageFlag
-	Update bool     `help:"Write what comes out into the case files as what is expected."`
-	Tests  []string `arg:"" optional:"" type:"path" help:"Case files, patterns or directories (default: tests/pipelines beside the stack directory)."`
+	Update  bool     `help:"Write what comes out into the case files as what is expected."`
+	Against string   `placeholder:"PROGRAM|URL" help:"Run the cases through another Logstash: its program (bin/logstash), or the URL of one that runs with what --harness has written."`
+	Harness string   `placeholder:"DIR" type:"path" help:"Only write the settings of a Logstash that --against URL can use, with ports from the URL's on (default: http://127.0.0.1:8080)."`
+	Tests   []string `arg:"" optional:"" type:"path" help:"Case files, patterns or directories (default: tests/pipelines beside the stack directory)."`
 }
 
 func (c *testPipelines) Run(ctx context.Context, con *console) error {
-	return c.run(ctx, con, c.Tests, kind{"pipelines", judgePipelines(c.of(c.Tests), c.Update)})
+	opts := pipelines.Options{Coverage: c.of(c.Tests), Update: c.Update, Against: c.Against}
+	if c.Harness == "" {
+		return c.run(ctx, con, c.Tests, kind{"pipelines", judgePipelinesWith(opts)})
+	}
+	s, err := c.load()
+	if err != nil {
+		return err
+	}
+	t := &testRun{stack: s, paths: c.Tests}
+	if opts, err = t.pipelines(opts); err != nil {
+		return err
+	}
+	if err := pipelines.WriteHarness(c.Harness, cmp.Or(c.Against, "http://127.0.0.1:8080"), opts); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(con.out, "written: %s; start a Logstash with --path.settings %s, then give its address to --against\n", c.Harness, c.Harness)
+	return err
 }
 
-func judgePipelines(coverage float64, update bool) func(context.Context, *testRun) (*judged, error) {
-	return func(_ context.Context, t *testRun) (*judged, error) {
-		c, err := t.stack.Component("logstash")
+// pipelines fills in what the run says: where settings and cases are, and which cases.
+func (t *testRun) pipelines(opts pipelines.Options) (pipelines.Options, error) {
+	c, err := t.stack.Component("logstash")
+	if err != nil {
+		return opts, err
+	}
+	if len(c.Config) == 0 {
+		return opts, errors.New("logstash has no configuration file in " + t.stack.Path(stack.FileName))
+	}
+	opts.Settings, opts.Tests, opts.Run = filepath.Dir(t.stack.Path(c.Config[0])), t.tests("pipelines"), t.match
+	opts.Progress, opts.Root = t.progress, t.root()
+	return opts, nil
+}
+
+func judgePipelines(coverage float64) func(context.Context, *testRun) (*judged, error) {
+	return judgePipelinesWith(pipelines.Options{Coverage: coverage})
+}
+
+func judgePipelinesWith(opts pipelines.Options) func(context.Context, *testRun) (*judged, error) {
+	return func(ctx context.Context, t *testRun) (*judged, error) {
+		opts, err := t.pipelines(opts)
 		if err != nil {
 			return nil, err
 		}
-		if len(c.Config) == 0 {
-			return nil, errors.New("logstash has no configuration file in " + t.stack.Path(stack.FileName))
-		}
-		out, err := pipelines.Run(pipelines.Options{
-			Settings: filepath.Dir(t.stack.Path(c.Config[0])), Tests: t.tests("pipelines"), Run: t.match, Update: update,
-			Coverage: coverage, Root: t.root(),
-		})
+		out, err := pipelines.Run(ctx, opts)
 		if err != nil {
 			return nil, err
 		}

@@ -95,7 +95,7 @@ func (t *testRun) root() string {
 func kinds() []kind {
 	return []kind{
 		{"configuration", judgeConfiguration}, {"catalogue", judgeCatalogue}, {"slos", judgeSLOs}, {"rules", judgeRules(100, false, false, "")}, {"routes", judgeRoutes("", 100)},
-		{"pipelines", judgePipelines(100, false)}, {"dashboards", judgeDashboards},
+		{"pipelines", judgePipelines(100)}, {"dashboards", judgeDashboards},
 		{"mutations", judgeMutations},
 	}
 }

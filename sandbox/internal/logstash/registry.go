@@ -32,6 +32,11 @@ type output interface {
 	close() error
 }
 
+// starter is an output that has to do something before there are events.
+type starter interface {
+	start(ctx context.Context) error
+}
+
 // codec turns bytes into events and back. An instance belongs to one stream.
 type codec interface {
 	decode(data []byte, emit func(*event.Event)) error
@@ -82,6 +87,7 @@ func plugins() *registry {
 			"file":          newFileOutput,
 			"kafka":         newKafkaOutput,
 			"stdout":        newStdout,
+			"tcp":           newTCPOutput,
 		},
 		codecs: map[string]func(*build) (codecMaker, error){
 			"json":       newJSONCodec,

@@ -99,6 +99,15 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 // run starts workers and inputs and waits for them.
 func (p *Pipeline) run(ctx context.Context, api *api) error {
+	var starting []error
+	eachOutput(p.outputs, func(n *outputNode) {
+		if s, ok := n.output.(starter); ok {
+			starting = append(starting, s.start(ctx))
+		}
+	})
+	if err := errors.Join(starting...); err != nil {
+		return fmt.Errorf("pipeline %s: %w", p.settings.ID, err)
+	}
 	// Workers outlive ctx for a moment, to deliver what was taken from the sources.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

@@ -30,6 +30,20 @@ func (p *Pipeline) HasInput(id string) bool {
 	return false
 }
 
+// Joins says whether the codec of the input with the given id joins lines, so that one text depends on the next.
+func (p *Pipeline) Joins(inputID string) bool {
+	for _, in := range p.inputs {
+		if decoder, ok := in.input.(interface {
+			decoding() (codecMaker, *inputDecorator)
+		}); ok && in.id == inputID {
+			maker, _ := decoder.decoding()
+			_, joins := maker().(*multiline)
+			return joins
+		}
+	}
+	return false
+}
+
 // Decode makes events of texts as an input does: by the codec and the common options of the input with the given id.
 // With no id it is the codec whose configuration is given, such as "line" or "json_lines".
 func (p *Pipeline) Decode(inputID, codecConfig string, texts ...string) ([]*event.Event, error) {

@@ -20,7 +20,7 @@ const (
 func TestOwn(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
-	out, err := Run(Options{Settings: ownSettings, Tests: []string{ownTests}, Update: *update, Coverage: 100, Root: "../../.."})
+	out, err := Run(t.Context(), Options{Settings: ownSettings, Tests: []string{ownTests}, Update: *update, Coverage: 100, Root: "../../.."})
 	require.NoError(t, err)
 	var text bytes.Buffer
 	require.NoError(t, out.Report.Human(&text, false))

@@ -3,6 +3,7 @@
 package pipelines
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -34,6 +35,11 @@ type Options struct {
 	Update bool
 	// Coverage is the least coverage in percent; 0 asks for none.
 	Coverage float64
+	// Against runs the cases through another Logstash: the path of its program, or the URL of one that runs with the
+	// settings that WriteHarness writes. Coverage is left out then.
+	Against string
+	// Progress is told what takes long; nil where nobody asks.
+	Progress func(string)
 	// Root is what file names in results are relative to; the working directory where it is empty.
 	Root string
 }
@@ -62,38 +68,87 @@ type Item struct {
 	Count    int64  `json:"count"`
 }
 
-// Run judges the cases. The error says that it could not: pipelines that do not load, a missing path; whatever is wrong
-// with a case is a result.
-func Run(opts Options) (*Outcome, error) {
-	pipelines, err := logstash.Load(opts.Settings, opts.Env)
+// loaded is a case file with the pipeline that it is for, or with the result that says why there is none.
+type loaded struct {
+	*file
+	pipeline *logstash.Pipeline
+	failed   *report.Result
+}
+
+// load compiles the pipelines and reads the case files.
+func (o Options) load() ([]*logstash.Pipeline, []loaded, error) {
+	pipelines, err := logstash.Load(o.Settings, o.Env)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	files, err := find(opts.Tests)
+	files, err := find(o.Tests)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("no case files in %s", strings.Join(opts.Tests, ", "))
+		return nil, nil, fmt.Errorf("no case files in %s", strings.Join(o.Tests, ", "))
 	}
-	out := &Outcome{}
+	var all []loaded
 	for _, path := range files {
 		f, err := readFile(path)
 		if err != nil {
-			out.Report.Add(opts.failed(path, "the file can be read", err))
+			r := o.failed(path, "the file can be read", err)
+			all = append(all, loaded{failed: &r})
 			continue
 		}
 		p, err := f.pipeline(pipelines)
 		if err != nil {
-			out.Report.Add(opts.failed(path, "the file names its pipeline", err))
+			r := o.failed(path, "the file names its pipeline", err)
+			all = append(all, loaded{failed: &r})
+			continue
+		}
+		all = append(all, loaded{file: f, pipeline: p})
+	}
+	return pipelines, all, nil
+}
+
+// engine runs a case through a pipeline's filters.
+type engine interface {
+	run(ctx context.Context, p *logstash.Pipeline, f *file, c *testCase) ([]outcome, error)
+}
+
+// outcome is an event that came out, with JSON's types.
+type outcome struct {
+	fields, meta map[string]any
+	sent         []logstash.Sent
+}
+
+// Run judges the cases. The error says that it could not: pipelines that do not load, a missing path, no Logstash;
+// whatever is wrong with a case is a result.
+func Run(ctx context.Context, opts Options) (*Outcome, error) {
+	pipelines, files, err := opts.load()
+	if err != nil {
+		return nil, err
+	}
+	var by engine = inProcess{}
+	if opts.Against != "" {
+		original, err := startOriginal(ctx, opts, files)
+		if err != nil {
+			return nil, err
+		}
+		defer original.close()
+		by = original
+	}
+	out := &Outcome{}
+	for _, f := range files {
+		if f.failed != nil {
+			out.Report.Add(*f.failed)
 			continue
 		}
 		changed := false
 		for _, c := range f.cases {
-			if opts.Run != nil && !opts.Run.MatchString(opts.rel(path)+": "+c.name) {
+			if opts.Run != nil && !opts.Run.MatchString(opts.rel(f.path)+": "+c.name) {
 				continue
 			}
-			result, got := opts.judge(p, f, c)
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			result, got := opts.judge(ctx, by, f, c)
 			if opts.Update && result.Status == report.Fail && got != nil {
 				c.expected, changed = got, true
 				result.Status, result.Detail = report.Pass, "updated"
@@ -104,10 +159,10 @@ func Run(opts Options) (*Outcome, error) {
 			if err := f.write(); err != nil {
 				return nil, err
 			}
-			out.Updated = append(out.Updated, path)
+			out.Updated = append(out.Updated, f.path)
 		}
 	}
-	if opts.Run == nil {
+	if opts.Run == nil && opts.Against == "" {
 		out.Coverage = opts.coverage(pipelines)
 		if opts.Coverage > 0 {
 			out.Report.Add(out.Coverage.result(opts.Coverage))
@@ -129,7 +184,7 @@ func (o Options) failed(path, name string, err error) report.Result {
 }
 
 // judge runs a case; got is what came out, nil where the case could not be run.
-func (o Options) judge(p *logstash.Pipeline, f *file, c *testCase) (result report.Result, got []any) {
+func (o Options) judge(ctx context.Context, by engine, f loaded, c *testCase) (result report.Result, got []any) {
 	start := time.Now()
 	result = report.Result{Suite: Suite, Name: o.rel(f.path) + ": " + c.name, File: o.rel(f.path), Line: c.line}
 	defer func() { result.Duration = time.Since(start) }()
@@ -137,14 +192,14 @@ func (o Options) judge(p *logstash.Pipeline, f *file, c *testCase) (result repor
 		result.Status, result.Detail = report.Skip, strings.TrimSpace(f.side.Skip.Reason+" "+f.side.Skip.Link)
 		return result, nil
 	}
-	events, err := f.events(p, c)
+	outcomes, err := by.run(ctx, f.pipeline, f.file, c)
 	if err != nil {
 		result.Status, result.Detail = report.Fail, err.Error()
 		return result, nil
 	}
 	got = []any{}
-	for _, e := range p.Filter(events) {
-		got = append(got, f.result(p, e))
+	for _, e := range outcomes {
+		got = append(got, f.result(e))
 	}
 	if diff := f.compare(c.expected, got); diff != "" {
 		result.Status, result.Detail = report.Fail, diff
@@ -154,20 +209,45 @@ func (o Options) judge(p *logstash.Pipeline, f *file, c *testCase) (result repor
 	return result, got
 }
 
-// result is an event in the form that is compared: JSON's types, without what is never compared.
-func (f *file) result(p *logstash.Pipeline, e *event.Event) map[string]any {
-	fields := jsonValue(e.Data()).(map[string]any)
+// inProcess runs cases through this repository's own runner.
+type inProcess struct{}
+
+func (inProcess) run(_ context.Context, p *logstash.Pipeline, f *file, c *testCase) ([]outcome, error) {
+	events, err := f.events(p, c)
+	if err != nil {
+		return nil, err
+	}
+	var out []outcome
+	for _, e := range p.Filter(events) {
+		o := outcome{fields: jsonValue(e.Data()).(map[string]any)}
+		if e.Meta() != nil {
+			o.meta = jsonValue(e.Meta()).(map[string]any)
+		}
+		if f.wantsOutputs() {
+			o.sent = p.Sends(e)
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// wantsOutputs says whether what the outputs would do is part of what is compared.
+func (f *file) wantsOutputs() bool { return f.exportOutputs || f.side.Outputs }
+
+// result is an event in the form that is compared: without what is never compared.
+func (f *file) result(e outcome) map[string]any {
+	fields := e.fields
 	delete(fields, event.VersionField)
 	if f.exportMetadata {
 		meta := map[string]any{}
-		if e.Meta() != nil {
-			meta = jsonValue(e.Meta()).(map[string]any)
+		if e.meta != nil {
+			meta = e.meta
 		}
 		fields[event.MetadataField] = meta
 	}
-	if f.exportOutputs || f.side.Outputs {
+	if f.wantsOutputs() {
 		var ids, sent []any
-		for _, s := range p.Sends(e) {
+		for _, s := range e.sent {
 			ids = append(ids, s.Output)
 			sent = append(sent, sentFields(s))
 		}

@@ -17,7 +17,7 @@ import (
 // The document's pipeline fails our cases, and by what is known to be wrong with it.
 func TestDocument(t *testing.T) {
 	t.Parallel()
-	out, err := Run(Options{Settings: "testdata/document", Tests: []string{filepath.Join(ownTests, "main")}, Root: "../../.."})
+	out, err := Run(t.Context(), Options{Settings: "testdata/document", Tests: []string{filepath.Join(ownTests, "main")}, Root: "../../.."})
 	require.NoError(t, err)
 	failed := map[string]string{}
 	for _, r := range out.Report.Results {
@@ -84,7 +84,7 @@ func runCases(t *testing.T, files map[string]string, change func(*Options)) (*Ou
 	if change != nil {
 		change(&opts)
 	}
-	out, err := Run(opts)
+	out, err := Run(t.Context(), opts)
 	require.NoError(t, err)
 	return out, dir
 }
@@ -195,7 +195,7 @@ func TestUpdate(t *testing.T) {
 	out, dir := runCases(t, files, func(o *Options) { o.Update = true })
 	require.True(t, out.Report.OK())
 	require.Len(t, out.Updated, 2)
-	again, err := Run(Options{Settings: filepath.Join(dir, "s"), Tests: []string{filepath.Join(dir, "tests")}, Root: dir})
+	again, err := Run(t.Context(), Options{Settings: filepath.Join(dir, "s"), Tests: []string{filepath.Join(dir, "tests")}, Root: dir})
 	require.NoError(t, err)
 	require.True(t, again.Report.OK(), "%+v", again.Report.Results)
 	data, err := os.ReadFile(filepath.Join(dir, "tests", "a.json"))
@@ -213,12 +213,12 @@ func TestRunSelects(t *testing.T) {
 func TestCannotRun(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, settings("filter { nothing { } }"))
-	_, err := Run(Options{Settings: filepath.Join(dir, "s"), Tests: []string{dir}})
+	_, err := Run(t.Context(), Options{Settings: filepath.Join(dir, "s"), Tests: []string{dir}})
 	require.ErrorContains(t, err, "unknown filter plugin")
 	dir = tree(t, settings(small))
-	_, err = Run(Options{Settings: filepath.Join(dir, "s"), Tests: []string{filepath.Join(dir, "none")}})
+	_, err = Run(t.Context(), Options{Settings: filepath.Join(dir, "s"), Tests: []string{filepath.Join(dir, "none")}})
 	require.ErrorContains(t, err, "find case files")
-	_, err = Run(Options{Settings: filepath.Join(dir, "s"), Tests: []string{filepath.Join(dir, "s", "pipeline")}})
+	_, err = Run(t.Context(), Options{Settings: filepath.Join(dir, "s"), Tests: []string{filepath.Join(dir, "s", "pipeline")}})
 	require.ErrorContains(t, err, "no case files")
 }
 
@@ -233,7 +233,7 @@ func BenchmarkThousandCases(b *testing.B) {
 	require.NoError(b, os.WriteFile(file, []byte(`{"input_plugin": "application-logs", "ignore": ["@timestamp"], "testcases": [`+strings.Join(cases, ",")+`]}`), 0o644))
 	for b.Loop() {
 		start := time.Now()
-		out, err := Run(Options{Settings: ownSettings, Tests: []string{file}})
+		out, err := Run(b.Context(), Options{Settings: ownSettings, Tests: []string{file}})
 		require.NoError(b, err)
 		require.Equal(b, 1000, out.Report.Count(report.Pass), "%+v", out.Report.Results[0])
 		b.ReportMetric(float64(time.Since(start).Milliseconds()), "ms/1000-cases")
