@@ -59,6 +59,10 @@ func judgeConfiguration(ctx context.Context, t *testRun) (*judged, error) {
 		}
 		r.Add(resultOf(suite, name, j.Err, j.Took))
 	}
+	if _, err := t.stack.Component("prometheus"); err == nil {
+		began := time.Now()
+		r.Add(resultOf(suite, "every alert says what its notification needs", t.stack.CheckAlerts(), time.Since(began)))
+	}
 	if t.stack.Runbook.File != "" {
 		began := time.Now()
 		err := t.stack.CheckRunbook()

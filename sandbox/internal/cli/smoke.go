@@ -112,6 +112,7 @@ func (c *smokeCmd) Run(ctx context.Context, con *console) error {
 }
 
 func (c *smokeCmd) judge(ctx context.Context, con *console, a stack.Addresses, s *stack.Stack, opt smoke.Options) error {
+	opt.Files = fileChecks(s)
 	r, err := smoke.Run(ctx, a, s, opt)
 	if err != nil {
 		return err

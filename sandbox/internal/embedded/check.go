@@ -43,11 +43,16 @@ type Check func(ctx context.Context, in Input) error
 // Checks are the checks of every run.
 func Checks() []Check { return []Check{checkSyntax, checkTopics} }
 
-// checkSyntax reads every YAML and JSON file that configures a component.
+// checkSyntax reads every YAML and JSON file that configures a component. A file with nothing in it is no configuration,
+// though some programs start with it, and then do nothing of what they were meant for.
 func checkSyntax(_ context.Context, in Input) error {
 	var errs []error
 	for _, c := range in.Components {
 		for _, f := range in.Files[c.Name] {
+			if len(bytes.TrimSpace(f.Running)) == 0 {
+				errs = append(errs, &stack.FileError{File: f.Path, Line: 1, Msg: "the file is empty"})
+				continue
+			}
 			switch filepath.Ext(f.Name) {
 			case ".yml", ".yaml":
 				errs = append(errs, yamlSyntax(f.Path, f.Running))

@@ -13,14 +13,16 @@ import (
 
 var (
 	// What promtool, amtool and jaeger say besides the faults.
-	checkerNoise = regexp.MustCompile(`^\s*(Checking .*|.*SUCCESS: .*|amtool: error: .*|\d{4}/\d\d/\d\d .*|Found:|\s*- .*|yaml: unmarshal errors:)?$`)
+	checkerNoise = regexp.MustCompile(`^\s*(Checking .*|.*SUCCESS: .*|amtool\S*: error: .*|\d{4}/\d\d/\d\d .*|Found:|\s*- .*|yaml: unmarshal errors:)?$`)
 	// The words around a fault that name no place and no reason.
 	wrapping = regexp.MustCompile(`failed to get config: |cannot unmarshal the configuration: |decoding failed due to the following error\(s\):|parsing YAML file |yaml: unmarshal errors:|yaml: `)
 	yamlLine = regexp.MustCompile(`^\s*line (\d+): (.*)$`)
 	ruleLine = regexp.MustCompile(`^\s*(\d+):\d+: (.*)$`)
 	// Go's templates say their file's base name.
 	templateLine = regexp.MustCompile(`template: (\S+?):(\d+)(?::\d+)?: (.*)$`)
-	goType       = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	// What promtool finds odd and is no fault.
+	lintNotes = regexp.MustCompile(`(?s)\s*FAILED:\s*lint error \d+ duplicate rule\(s\) found\..*?Might cause inconsistency while recording expressions`)
+	goType    = regexp.MustCompile(`field (\S+) not found in type \S+`)
 )
 
 // explain turns the output of a checker into errors with places in what is checked in.
@@ -28,6 +30,7 @@ func (st *starter) explain(c stack.Component, files []stack.Rendered, output str
 	if c.Program == "jaeger" {
 		output = joinJaeger(output)
 	}
+	output = lintNotes.ReplaceAllString(output, "")
 	at := files[0]
 	var errs []error
 	for line := range strings.SplitSeq(output, "\n") {
@@ -78,6 +81,8 @@ func (st *starter) explain(c stack.Component, files []stack.Rendered, output str
 func (st *starter) placed(f stack.Rendered, line int, text string) error {
 	if line == 0 {
 		line = lineOf(f.Running, text)
+	} else {
+		line = lineInRule(f.Running, line, text)
 	}
 	file := f.Path
 	if f.Original != nil {

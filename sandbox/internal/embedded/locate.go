@@ -8,7 +8,12 @@ import (
 )
 
 var (
-	quoted      = regexp.MustCompile("\"([^\"]{2,})\"|'([^']{2,})'|\\[([^\\]]{2,})\\]")
+	quoted = regexp.MustCompile("\"([^\"]{2,})\"|'([^']{2,})'|\\[([^\\]]{2,})\\]")
+	// Go's errors quote regular expressions so; Prometheus has put anchors around them.
+	anchored = regexp.MustCompile("`(?:\\^\\(\\?s:)?(.+?)(?:\\)\\$)?`")
+	// Jaeger names places so: service::pipelines::traces.
+	nested      = regexp.MustCompile(`(?:\w+::)+(\w+)`)
+	ofRule      = regexp.MustCompile(`(?:annotation|label) "([^"]+)": `)
 	invalidKeys = regexp.MustCompile(`invalid keys: ([^,\s]+)`)
 	unknownName = regexp.MustCompile(`unknown (?:field|key|setting|parameter|property|option) ["'\[]([^"'\]]+)`)
 	jobName     = regexp.MustCompile(`job name "([^"]+)"`)
@@ -29,6 +34,15 @@ func lineOf(data []byte, message string) int {
 	for i := range found { // the last is the most particular
 		m := found[len(found)-1-i]
 		words = append(words, m[1]+m[2]+m[3])
+	}
+	for _, m := range anchored.FindAllStringSubmatch(message, -1) {
+		words = append(words, m[1])
+	}
+	if line := lineOfValue(lines, words); line > 0 {
+		return line
+	}
+	if m := nested.FindStringSubmatch(message); m != nil {
+		words = append(words, m[1])
 	}
 	if line := lineOfWords(lines, words); line > 0 {
 		return line
@@ -63,6 +77,44 @@ func lineOfFirst(data []byte, message string) int {
 		words[i] = word[strings.LastIndex(word, ".")+1:]
 	}
 	return lineOfWords(lines, words)
+}
+
+// lineOfValue is the one line where one of the words is all there is after a key; 0 where there is no such line, or where
+// there are several.
+func lineOfValue(lines, words []string) int {
+	for _, word := range words {
+		found := 0
+		for i, line := range lines {
+			_, value, ok := strings.Cut(line, ": ")
+			if !ok || strings.Trim(strings.TrimSpace(value), `"'`) != word {
+				continue
+			}
+			if found > 0 {
+				found = 0
+				break
+			}
+			found = i + 1
+		}
+		if found > 0 {
+			return found
+		}
+	}
+	return 0
+}
+
+// lineInRule goes from the line of a rule on to that of the label or annotation that the message is about.
+func lineInRule(data []byte, line int, message string) int {
+	m := ofRule.FindStringSubmatch(message)
+	if m == nil {
+		return line
+	}
+	lines := strings.Split(string(data), "\n")
+	for i := line; i < len(lines); i++ {
+		if strings.HasPrefix(strings.TrimSpace(lines[i]), m[1]+":") {
+			return i + 1
+		}
+	}
+	return line
 }
 
 // lineOfWords is the line with the rarest of the words; of words that are as rare, the first.

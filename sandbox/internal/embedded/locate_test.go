@@ -24,23 +24,40 @@ jobs:
   - receiver: pager
     pager_configs: []
   - matchers: [severity == critical"]
+  - regex: (.+
+    role: pods
+    pods: (.+)
+pipelines:
+  traces: {}
 `
 
 func TestLineOf(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]int{
-		`not a valid duration string: "15"`:                          2,
-		`found multiple scrape configs with job name "redis"`:        5,
-		`undefined receiver "pager" used in route`:                   7,
-		`'' has invalid keys: pager_configs`:                         8,
-		`matcher value contains unescaped double quote: = critical"`: 9,
-		`something "nowhere" else`:                                   0,
-		`nothing is quoted`:                                          0,
+		`not a valid duration string: "15"`:                           2,
+		`found multiple scrape configs with job name "redis"`:         5,
+		`undefined receiver "pager" used in route`:                    7,
+		`'' has invalid keys: pager_configs`:                          8,
+		`matcher value contains unescaped double quote: = critical"`:  9,
+		"error parsing regexp: missing closing ): `^(?s:(.+)$`":       10,
+		`unknown Kubernetes SD role "pods"`:                           11,
+		`service::pipelines::traces: must have at least one exporter`: 14,
+		`something "nowhere" else`:                                    0,
+		`nothing is quoted`:                                           0,
 	} {
 		assert.Equal(t, want, lineOf([]byte(locateSample), message), message)
 	}
 	assert.Equal(t, 8, lineOfFirst([]byte(locateSample), `failed to parse [service]: unknown field "pager_configs"`))
 	assert.Equal(t, 2, lineOfFirst([]byte(locateSample), `no type [15] in [pager]`))
+}
+
+func TestLineInRule(t *testing.T) {
+	t.Parallel()
+	rule := []byte("groups:\n  - alert: A\n    annotations:\n      summary: x\n      description: y {{\n  - alert: B\n    annotations:\n      description: z\n")
+	assert.Equal(t, 5, lineInRule(rule, 2, `group "g", rule 1, "A": annotation "description": template: unclosed action`))
+	assert.Equal(t, 8, lineInRule(rule, 6, `annotation "description": x`))
+	assert.Equal(t, 2, lineInRule(rule, 2, `could not parse expression`))
+	assert.Equal(t, 6, lineInRule(rule, 6, `label "severity": x`))
 }
 
 func TestOriginalLine(t *testing.T) {
@@ -88,6 +105,10 @@ func TestExplain(t *testing.T) {
 			[]string{"/run/config/kubeconfig: error checking kubeconfig file \"/run/config/kubeconfig\""}},
 		"jaeger": {"jaeger", "2026/11/25 03:20:31 application version: git-commit=\nError: failed to get config: cannot unmarshal the configuration: decoding failed due to the following error(s):\n\n'processors' error reading configuration for \"batch\": decoding failed due to the following error(s):\n\n'' has invalid keys: job_nme\n2026/11/25 03:20:31 failed to get config: cannot unmarshal\n",
 			[]string{"/repo/stack/prometheus/prometheus.yml:4: 'processors' error reading configuration for \"batch\":: has invalid keys: job_nme"}},
+		"rules that promtool finds odd besides": {"prometheus", "Checking /repo/stack/prometheus/alerts/a.yml\n  FAILED:\n/repo/stack/prometheus/alerts/a.yml: 6:15: no\n\nChecking /repo/stack/prometheus/alerts/b.yml\n  FAILED:\nlint error 6 duplicate rule(s) found.\nMetric: m\nLabel(s):\nMight cause inconsistency while recording expressions\n",
+			[]string{"/repo/stack/prometheus/alerts/a.yml:6: no"}},
+		"the checker by the name of its file": {"alertmanager", "Checking '/run/config/prometheus/prometheus.yml'  FAILED: no such thing\n\namtool-v0.31.1-e70d3c02ed93: error: failed to validate 1 file(s)\n",
+			[]string{"/repo/stack/prometheus/prometheus.yml: no such thing"}},
 		"nothing understood": {"alertmanager", "amtool: error: failed to validate 1 file(s)\n",
 			[]string{"/repo/stack/prometheus/prometheus.yml: amtool: error: failed to validate 1 file(s)"}},
 	} {

@@ -25,7 +25,7 @@ func alertChecks(e *env) []*check {
 		}
 	}
 	resolved := &check{
-		name: "a resolved alert is resolved at PagerDuty and at Slack", needs: alertWay, file: file,
+		name: "a resolved alert is resolved at PagerDuty and at Slack", needs: alertWay, file: file, line: lineWith(file, "send_resolved"),
 		assert: e.resolutionArrives,
 	}
 	return []*check{
@@ -49,32 +49,32 @@ func alertChecks(e *env) []*check {
 			},
 		},
 		{
-			name: "alertmanager has the checked-in receivers", needs: []string{"alertmanager"}, file: file,
+			name: "alertmanager has the checked-in receivers", needs: []string{"alertmanager"}, file: file, line: lineWith(file, "receivers:"),
 			assert: func(ctx context.Context) (string, error) { return e.receiversLoaded(ctx, receivers) },
 		},
 		{
-			name: "a critical alert pages through PagerDuty", needs: alertWay, file: file,
+			name: "a critical alert pages through PagerDuty", needs: alertWay, file: file, line: lineWith(file, "pagerduty_configs"),
 			assert: e.criticalPages,
 		},
 		{
-			name: "a critical alert is posted to Slack", needs: alertWay, file: file,
+			name: "a critical alert is posted to Slack", needs: alertWay, file: file, line: lineWith(file, "slack_configs"),
 			assert: func(ctx context.Context) (string, error) {
 				return e.postedToSlack(ctx, alertCritical, "danger", channels)
 			},
 		},
 		{
-			name: "a warning is posted to Slack", needs: alertWay, file: file,
+			name: "a warning is posted to Slack", needs: alertWay, file: file, line: lineWith(file, "slack_configs"),
 			assert: func(ctx context.Context) (string, error) {
 				return e.postedToSlack(ctx, alertWarning, "warning", channels)
 			},
 		},
 		{
 			// By then, what would have gone out wrongly with the first notifications has.
-			name: "a warning pages nobody", needs: alertWay, file: file, after: []*check{resolved},
+			name: "a warning pages nobody", needs: alertWay, file: file, line: lineWith(file, "routes:"), after: []*check{resolved},
 			assert: e.warningPagesNobody,
 		},
 		{
-			name: "a warning is silent while something critical is known of the same thing", needs: alertWay, file: file,
+			name: "a warning is silent while something critical is known of the same thing", needs: alertWay, file: file, line: lineWith(file, "inhibit_rules"),
 			after: []*check{resolved}, assert: e.warningIsSilent,
 		},
 		resolved,

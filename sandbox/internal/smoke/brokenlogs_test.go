@@ -138,6 +138,16 @@ var brokenLogs = []breakage{
 		fails:  []string{"a malformed log line is kept, and tagged as such"}, says: "tags are []",
 	},
 	{
+		name:   "what Elasticsearch refuses is lost",
+		breaks: func(w *world) { w.onLine[lineRefused] = func(document) []document { return nil } },
+		fails:  []string{"a log line whose document Elasticsearch refuses is kept, and tagged as such", "no log line is there twice"},
+	},
+	{
+		name:   "what Elasticsearch refused looks like any other line",
+		breaks: stays(lineRefused, func(d *document) { delete(d.Source, "tags") }),
+		fails:  []string{"a log line whose document Elasticsearch refuses is kept, and tagged as such"}, says: "tags are []",
+	},
+	{
 		name: "the platform writes no lines of a layer",
 		breaks: func(w *world) {
 			w.stored = slices.DeleteFunc(w.stored, func(d document) bool { return d.ID == "platform-storage" })
@@ -152,17 +162,27 @@ var brokenLogs = []breakage{
 	{
 		name:   "the lifecycle policy deletes after a day",
 		breaks: func(w *world) { put(w.policy, "1d", "policy", "phases", "delete", "min_age") },
-		fails:  []string{"elasticsearch has the lifecycle policy application-logs as checked in"}, says: "min_age is 1d, not 30d",
+		fails:  []string{"elasticsearch has the lifecycle policy application-logs as checked in"}, says: "min_age is 1d, not 30d", at: "ilm-policy.json:22",
 	},
 	{
 		name:   "the index template has another priority",
 		breaks: func(w *world) { put(w.template, 50, "priority") },
-		fails:  []string{"elasticsearch has the index template application-logs as checked in"}, says: "priority is 50, not 500",
+		fails:  []string{"elasticsearch has the index template application-logs as checked in"}, says: "priority is 50, not 500", at: "index-template.json:3",
 	},
 	{
 		name:   "indices have another mapping",
 		breaks: func(w *world) { put(w.indexPart, "text", "mappings", "properties", "trace_id", "type") },
-		fails:  []string{"log indices have the template's settings and mappings"}, says: "trace_id.type is text, not keyword",
+		fails:  []string{"log indices have the template's settings and mappings", "the fields of a log line are searchable as what they are"},
+		says:   "trace_id.type is text, not keyword",
+	},
+	{
+		name: "the checked-in template has a number as a keyword",
+		breaks: func(w *world) {
+			put(w.indexPart, "keyword", "mappings", "properties", "processing_time_ms", "type")
+			w.checksIn("elasticsearch/index-template.json", `"processing_time_ms": { "type": "double" }`, `"processing_time_ms": { "type": "keyword" }`)
+			w.template = w.checkedIn("elasticsearch/index-template.json")
+		},
+		fails: []string{"the fields of a log line are searchable as what they are"}, says: `type "keyword"`, at: "index-template.json:41",
 	},
 	{
 		name:   "indices have no lifecycle",
@@ -181,6 +201,7 @@ var ownLines = []string{
 	"a log line of an unknown service goes to the fallback index",
 	"an unstructured log line is kept, with its level",
 	"a malformed log line is kept, and tagged as such",
+	"a log line whose document Elasticsearch refuses is kept, and tagged as such",
 	"no log line is there twice",
 	"the fields of a log line are searchable as what they are",
 }

@@ -1,6 +1,7 @@
 package smoke
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -92,21 +93,22 @@ func (e *env) catalogued(ctx context.Context, cat *stack.Catalogue) (string, err
 		return "", err
 	}
 	var missing []string
-	series := 0.0
+	series, line := 0.0, 0
 	for _, m := range cat.Metrics {
 		for _, exposer := range m.ExposedBy {
 			n := services[seriesName(m)][serviceOf(exposer)]
 			series += n
 			if n == 0 {
 				missing = append(missing, fmt.Sprintf("%s of %s", m.Name, exposer))
+				line = cmp.Or(line, m.Line)
 			}
 		}
 	}
 	if len(missing) > 0 {
-		return "", &mismatch{
+		return "", at(cat.File, line, &mismatch{
 			fmt.Sprintf("series of each of %d metrics", len(cat.Metrics)), "missing: " + strings.Join(missing, ", "),
 			"the metrics page of who exposes it, through " + e.addr.URL("platform", "proxy"),
-		}
+		})
 	}
 	return fmt.Sprintf("%d metrics, %.0f series", len(cat.Metrics), series) + e.pendingFigure(ctx), nil
 }
@@ -132,6 +134,7 @@ func (e *env) typed(ctx context.Context, cat *stack.Catalogue) (string, error) {
 		}
 	}
 	var faults []string
+	line := 0
 	for _, m := range cat.Metrics {
 		have := types[m.Name]
 		// The text format of older exporters calls the metric without _total.
@@ -144,12 +147,14 @@ func (e *env) typed(ctx context.Context, cat *stack.Catalogue) (string, error) {
 		switch {
 		case have == "":
 			faults = append(faults, m.Name+" has no type")
+			line = cmp.Or(line, m.Line)
 		case have != string(m.Type):
 			faults = append(faults, fmt.Sprintf("%s is a %s, not a %s", m.Name, have, m.Type))
+			line = cmp.Or(line, m.Line)
 		}
 	}
 	if len(faults) > 0 {
-		return "", &mismatch{"the types of " + e.show(cat.File), strings.Join(faults, ", "), e.addr.URL("prometheus", "http") + "/api/v1/metadata"}
+		return "", at(cat.File, line, &mismatch{"the types of " + e.show(cat.File), strings.Join(faults, ", "), e.addr.URL("prometheus", "http") + "/api/v1/metadata"})
 	}
 	return fmt.Sprintf("%d metrics", len(cat.Metrics)) + pendingNote(len(pending)), nil
 }
@@ -158,6 +163,7 @@ func (e *env) typed(ctx context.Context, cat *stack.Catalogue) (string, error) {
 func (e *env) labelled(ctx context.Context, cat *stack.Catalogue) (string, error) {
 	byLabel := map[string]map[string]map[string]float64{}
 	var faults []string
+	line := 0
 	for _, m := range cat.Metrics {
 		for _, l := range m.Labels {
 			if byLabel[l.Name] == nil {
@@ -170,6 +176,7 @@ func (e *env) labelled(ctx context.Context, cat *stack.Catalogue) (string, error
 			have := byLabel[l.Name][seriesName(m)]
 			if len(have) == 0 {
 				faults = append(faults, fmt.Sprintf("%s has no label %s", m.Name, l.Name))
+				line = cmp.Or(line, m.Line)
 				continue
 			}
 			if len(l.Values) == 0 {
@@ -178,17 +185,19 @@ func (e *env) labelled(ctx context.Context, cat *stack.Catalogue) (string, error
 			for _, value := range l.Values {
 				if have[value] == 0 {
 					faults = append(faults, fmt.Sprintf("%s has no %s=%q", m.Name, l.Name, value))
+					line = cmp.Or(line, m.Line)
 				}
 			}
 			for _, value := range slices.Sorted(maps.Keys(have)) {
 				if !slices.Contains(l.Values, value) {
 					faults = append(faults, fmt.Sprintf("%s has %s=%q, which is not in the catalogue", m.Name, l.Name, value))
+					line = cmp.Or(line, m.Line)
 				}
 			}
 		}
 	}
 	if len(faults) > 0 {
-		return "", &mismatch{"the labels of " + e.show(cat.File), strings.Join(faults, ", "), e.addr.URL("prometheus", "http") + "/api/v1/series"}
+		return "", at(cat.File, line, &mismatch{"the labels of " + e.show(cat.File), strings.Join(faults, ", "), e.addr.URL("prometheus", "http") + "/api/v1/series"})
 	}
 	return fmt.Sprintf("%d labels", len(byLabel)) + e.pendingFigure(ctx), nil
 }

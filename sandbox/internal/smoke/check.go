@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/stack"
 )
 
 // check is one statement about a running stack.
@@ -41,6 +42,23 @@ func (m *mismatch) Error() string {
 	return s
 }
 
+// placedError is an error about a place that is more particular than its check's.
+type placedError struct {
+	error
+	file string
+	line int
+}
+
+func (e *placedError) Unwrap() error { return e.error }
+
+// at says where in a file the fault is; line 0 leaves it at the check's own place.
+func at(file string, line int, err error) error {
+	if line == 0 {
+		return err
+	}
+	return &placedError{err, file, line}
+}
+
 // finalError is an error that asking again cannot mend.
 type finalError struct{ error }
 
@@ -54,6 +72,25 @@ func broken(name, file string, err error) *check {
 	c := &check{name: name, file: file, assert: func(context.Context) (string, error) { return "", final(err) }}
 	c.file, c.line = placeOf(err, file)
 	return c
+}
+
+// fileChecks are made once: files do not become right by waiting.
+func fileChecks(files []FileCheck) []*check {
+	var all []*check
+	for _, f := range files {
+		all = append(all, &check{name: f.Name, assert: func(ctx context.Context) (string, error) {
+			err := f.Judge(ctx)
+			if err == nil {
+				return "", nil
+			}
+			file, line := placeOf(err, "")
+			if one, ok := err.(*stack.FileError); ok { // the result says the place
+				err = errors.New(one.Msg)
+			}
+			return "", final(&placedError{err, file, line})
+		}})
+	}
+	return all
 }
 
 // judge runs a check to its verdict.
@@ -79,6 +116,10 @@ func (e *env) judge(ctx context.Context, c *check) report.Result {
 	if err != nil {
 		res.Status, res.Detail = report.Fail, err.Error()
 		res.File, res.Line = c.file, c.line
+		var placed *placedError
+		if errors.As(err, &placed) {
+			res.File, res.Line = placed.file, placed.line
+		}
 		return res
 	}
 	res.Status, res.Detail = report.Pass, figure
@@ -115,7 +156,7 @@ func (e *env) retry(ctx context.Context, c *check) (string, error) {
 		case err == nil:
 			return figure, nil
 		case errors.As(err, &stop):
-			return "", stop.error
+			return "", err
 		case last == nil || ctx.Err() == nil:
 			last = err
 		}

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -116,6 +118,19 @@ func placeOf(err error, file string) (string, int) {
 		return at.File, at.Line
 	}
 	return file, 0
+}
+
+// lineWith is the first line of a file that has a text; 0 where none has.
+func lineWith(file, text string) int {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	before, _, found := strings.Cut(string(data), text)
+	if !found {
+		return 0
+	}
+	return 1 + strings.Count(before, "\n")
 }
 
 // show is a file's path as people write it: below the repository where it is there.

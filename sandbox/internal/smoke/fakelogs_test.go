@@ -1,6 +1,7 @@
 package smoke
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,6 +133,8 @@ func (w *world) document(line string, r *kgo.Record) document {
 	switch line {
 	case lineMalformed:
 		source["message"], source["tags"] = string(r.Value), []any{"_jsonparsefailure"}
+	case lineRefused:
+		source["message"], source["tags"] = string(r.Value), []any{"_dead_letter"}
 	case linePlain:
 		stamp, _, _ := strings.Cut(string(r.Value), " ")
 		at, _ = time.Parse(time.RFC3339Nano, stamp)
@@ -264,6 +268,10 @@ func clauseHolds(d document, kind, field string, want any) bool {
 	case "range":
 		for op, bound := range want.(map[string]any) {
 			c := strings.Compare(d.field(field), textOf(bound))
+			if have, err := strconv.ParseFloat(d.field(field), 64); err == nil {
+				limit, _ := strconv.ParseFloat(textOf(bound), 64)
+				c = cmp.Compare(have, limit)
+			}
 			if at, err := time.Parse(time.RFC3339Nano, d.field(field)); err == nil {
 				limit, _ := time.Parse(time.RFC3339Nano, textOf(bound))
 				c = at.Compare(limit)

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"gopkg.in/yaml.v3"
+
 	"obsandbox/sandbox/internal/stack"
 )
 
@@ -27,14 +29,12 @@ func indexChecks(e *env) []*check {
 		return []*check{broken("elasticsearch: what to expect is known", "", err)}
 	}
 	all := []*check{{name: "elasticsearch answers", needs: needs, assert: e.elasticsearchAnswers}}
-	var template string
+	template := e.templateFile()
 	for _, setup := range c.Setup {
 		file := e.stack.Path(setup.File)
 		kind := "index template"
 		if strings.HasPrefix(setup.Put, "/_ilm/") {
 			kind = "lifecycle policy"
-		} else {
-			template = file
 		}
 		all = append(all, &check{
 			name: fmt.Sprintf("elasticsearch has the %s %s as checked in", kind, path.Base(setup.Put)), needs: needs, file: file,
@@ -47,11 +47,12 @@ func indexChecks(e *env) []*check {
 			assert: func(ctx context.Context) (string, error) { return e.indicesFollow(ctx, template) },
 		},
 		&check{
-			name: "log indices are under their lifecycle policy", needs: logWay, file: template, after: e.arrivals,
+			name: "log indices are under their lifecycle policy", needs: logWay, after: e.arrivals,
+			file: template, line: lineOfJSON(template, "template.settings.index.lifecycle.name"),
 			assert: e.indicesManaged,
 		},
 		&check{
-			name: "no log index has an unforeseen name", needs: logWay, file: e.pipelineFile(), after: e.arrivals,
+			name: "no log index has an unforeseen name", needs: logWay, file: e.pipelineFile(), line: lineWith(e.pipelineFile(), "index =>"), after: e.arrivals,
 			assert: e.indicesNamed,
 		})
 }
@@ -122,9 +123,37 @@ func (e *env) setUp(ctx context.Context, setup stack.Setup, file string) (string
 		return "", &mismatch{name, "an answer without it", url}
 	}
 	if faults := missingFrom(want, have); len(faults) > 0 {
-		return "", &mismatch{"what " + e.show(file) + " says", strings.Join(faults, "; "), url}
+		return "", at(file, lineOfJSON(file, faults[0].key), &mismatch{"what " + e.show(file) + " says", texts(faults), url})
 	}
 	return fmt.Sprintf("%d settings", len(flatten(want))), nil
+}
+
+// lineOfJSON is the line of a file where a value stands, given by its keys and dots between them; 0 where the file has
+// no such value. JSON is YAML, whose parser tells lines.
+func lineOfJSON(file, path string) int {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	var doc yaml.Node
+	if yaml.Unmarshal(data, &doc) != nil || len(doc.Content) == 0 {
+		return 0
+	}
+	node, line := doc.Content[0], 0
+	for rest := path; rest != ""; {
+		found := false
+		for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+			key := node.Content[i].Value
+			if after, ok := strings.CutPrefix(rest+".", key+"."); ok {
+				line, node, rest, found = node.Content[i].Line, node.Content[i+1], strings.TrimSuffix(after, "."), true
+				break
+			}
+		}
+		if !found {
+			break
+		}
+	}
+	return line
 }
 
 func readJSON(file string) (any, error) {
@@ -167,10 +196,22 @@ func flatten(value any) map[string]string {
 	return out
 }
 
+// unlike is a value that is not as it should be, by its keys with dots between them.
+type unlike struct{ key, text string }
+
+// texts are what is to be said of values.
+func texts(faults []unlike) string {
+	all := make([]string, len(faults))
+	for i, f := range faults {
+		all[i] = f.text
+	}
+	return strings.Join(all, "; ")
+}
+
 // missingFrom lists what of want is not in have. What have says beyond it are defaults.
-func missingFrom(want, have any) []string {
+func missingFrom(want, have any) []unlike {
 	wanted, there := flatten(want), flatten(have)
-	var faults []string
+	var faults []unlike
 	for _, key := range slices.Sorted(maps.Keys(wanted)) {
 		got, ok := there[key]
 		if wanted[key] == "{}" {
@@ -180,9 +221,9 @@ func missingFrom(want, have any) []string {
 		}
 		switch {
 		case !ok:
-			faults = append(faults, key+" is missing")
+			faults = append(faults, unlike{key, key + " is missing"})
 		case got != wanted[key]:
-			faults = append(faults, fmt.Sprintf("%s is %s, not %s", key, got, wanted[key]))
+			faults = append(faults, unlike{key, fmt.Sprintf("%s is %s, not %s", key, got, wanted[key])})
 		}
 	}
 	return faults
@@ -218,20 +259,20 @@ func (e *env) indicesFollow(ctx context.Context, file string) (string, error) {
 	if err := e.getJSON(ctx, url, &indices); err != nil {
 		return "", err
 	}
-	var faults []string
+	var faults []unlike
 	for _, name := range slices.Sorted(maps.Keys(indices)) {
-		for _, fault := range missingFrom(want.Template.Settings, indices[name].Settings) {
-			faults = append(faults, name+": "+fault)
+		for _, f := range missingFrom(want.Template.Settings, indices[name].Settings) {
+			faults = append(faults, unlike{"template.settings." + f.key, name + ": " + f.text})
 		}
-		for _, fault := range missingFrom(want.Template.Mappings.Properties, indices[name].Mappings.Properties) {
-			faults = append(faults, name+": "+fault)
+		for _, f := range missingFrom(want.Template.Mappings.Properties, indices[name].Mappings.Properties) {
+			faults = append(faults, unlike{"template.mappings.properties." + f.key, name + ": " + f.text})
 		}
 	}
 	if len(indices) == 0 {
-		faults = []string{"no index"}
+		faults = []unlike{{text: "no index"}}
 	}
 	if len(faults) > 0 {
-		return "", &mismatch{"what " + e.show(file) + " says", strings.Join(faults, "; "), url}
+		return "", at(file, lineOfJSON(file, faults[0].key), &mismatch{"what " + e.show(file) + " says", texts(faults), url})
 	}
 	return fmt.Sprintf("%d indices", len(indices)), nil
 }

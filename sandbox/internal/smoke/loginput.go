@@ -17,9 +17,10 @@ const (
 	lineUnheard   = "unheard"
 	linePlain     = "plain"
 	lineMalformed = "malformed"
+	lineRefused   = "refused"
 )
 
-var logLines = []string{lineStandard, lineMultiline, lineNoLayer, lineUnheard, linePlain, lineMalformed}
+var logLines = []string{lineStandard, lineMultiline, lineNoLayer, lineUnheard, linePlain, lineMalformed, lineRefused}
 
 const (
 	// logService is the service whose lines and spans the run sends; the document's log standard shows this one.
@@ -90,6 +91,9 @@ func (in *logInput) text(line string) string {
 	case lineMalformed:
 		// What a writer leaves that is killed in the middle of a line.
 		return fmt.Sprintf(`{"timestamp":"%s","level":"ERROR","service":"%s","message":"%s`, at, logService, in.message(line))
+	case lineRefused:
+		// No mapping takes an object for a text.
+		return fmt.Sprintf(`{"timestamp":"%s","level":"ERROR","service":"%s","layer":"collection","message":{"text":"%s"}}`, at, logService, in.message(line))
 	}
 	service, layer := logService, "collection"
 	switch line {

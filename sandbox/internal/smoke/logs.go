@@ -3,6 +3,7 @@ package smoke
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func logChecks(e *env) []*check {
 	}
 	arrive := func(line, name string, a arrival) *check {
 		return &check{
-			name: name, needs: logWay, file: pipeline,
+			name: name, needs: logWay, file: pipeline, line: lineWith(pipeline, "index =>"),
 			assert: func(ctx context.Context) (string, error) { return e.lineArrived(ctx, line, a) },
 		}
 	}
@@ -53,20 +54,21 @@ func logChecks(e *env) []*check {
 			layer: "unknown", fields: map[string]string{"level": "ERROR"},
 		}),
 		arrive(lineMalformed, "a malformed log line is kept, and tagged as such", arrival{layer: "unknown", failed: true}),
+		arrive(lineRefused, "a log line whose document Elasticsearch refuses is kept, and tagged as such", arrival{layer: "unknown", failed: true}),
 	}
 	e.arrivals = lines
 	once := &check{
-		name: "no log line is there twice", needs: logWay, file: pipeline, after: lines,
+		name: "no log line is there twice", needs: logWay, file: pipeline, line: lineWith(pipeline, "document_id =>"), after: lines,
 		assert: e.eachLineOnce,
 	}
 	typed := &check{
-		name: "the fields of a log line are searchable as what they are", needs: logWay, file: pipeline,
+		name: "the fields of a log line are searchable as what they are", needs: logWay, file: e.templateFile(),
 		assert: e.fieldsAreTyped,
 	}
 	checks := append(lines, once, typed)
 	for _, layer := range []string{"collection", "processing", "storage"} {
 		checks = append(checks, &check{
-			name: "the platform's log lines of the " + layer + " layer flow", needs: append([]string{"platform"}, logWay...), file: pipeline,
+			name: "the platform's log lines of the " + layer + " layer flow", needs: append([]string{"platform"}, logWay...), file: pipeline, line: lineWith(pipeline, "topics"),
 			assert: func(ctx context.Context) (string, error) { return e.layerFlows(ctx, layer) },
 		})
 	}
@@ -101,16 +103,17 @@ func (e *env) lineArrived(ctx context.Context, line string, want arrival) (strin
 	if err != nil {
 		return "", err
 	}
-	at := e.logs.times[line]
-	wantIndex := "logs-" + want.layer + "-" + at.UTC().Format("2006.01.02")
+	when := e.logs.times[line]
+	wantIndex := "logs-" + want.layer + "-" + when.UTC().Format("2006.01.02")
 	look := fmt.Sprintf("%s/%s/_search?q=message:%s and %s/_node/stats/pipelines",
 		e.addr.URL("elasticsearch", "http"), logIndices, e.logs.token(line), e.addr.URL("logstash", "api"))
 	if len(docs) == 0 {
 		sent := e.logs.at(line)
-		return "", &mismatch{
+		file := e.pipelineFile()
+		return "", at(file, lineWith(file, "topics"), &mismatch{
 			"a document in " + wantIndex + ", from " + excerpt(sent.Value),
 			fmt.Sprintf("no document in %s (sent to partition %d, offset %d)", logIndices, sent.Partition, sent.Offset), look,
-		}
+		})
 	}
 	doc := docs[0]
 	var faults []string
@@ -129,17 +132,19 @@ func (e *env) lineArrived(ctx context.Context, line string, want arrival) (strin
 		if doc.field("message") != whole && doc.field("event.original") != whole {
 			fault("the line is not whole: message is %s, event.original %s", quoted(doc.field("message")), quoted(doc.field("event.original")))
 		}
-	} else if got, err := time.Parse(time.RFC3339Nano, doc.field("@timestamp")); err != nil || !got.Equal(at) {
-		fault("@timestamp is %s, and the line says %s", quoted(doc.field("@timestamp")), at.Format(time.RFC3339Nano))
+	} else if got, err := time.Parse(time.RFC3339Nano, doc.field("@timestamp")); err != nil || !got.Equal(when) {
+		fault("@timestamp is %s, and the line says %s", quoted(doc.field("@timestamp")), when.Format(time.RFC3339Nano))
 	}
-	isFailure := func(tag string) bool { return strings.HasPrefix(tag, "_") && strings.HasSuffix(tag, "failure") }
+	isFailure := func(tag string) bool {
+		return strings.HasPrefix(tag, "_") && (strings.HasSuffix(tag, "failure") || strings.HasSuffix(tag, "_dead_letter"))
+	}
 	if tagged := slices.ContainsFunc(doc.tags(), isFailure); tagged != want.failed && line != linePlain {
 		fault("tags are %v", doc.tags())
 	}
 	if len(faults) > 0 {
 		expected := fmt.Sprintf("in %s, %v", wantIndex, want.fields)
 		if want.failed {
-			expected = "in an index " + logIndices + ", with the whole line, and a tag _…failure"
+			expected = "in an index " + logIndices + ", with the whole line, and a tag _…failure or _dead_letter"
 		}
 		slices.Sort(faults)
 		return "", &mismatch{expected, strings.Join(faults, "; "), look}
@@ -193,7 +198,7 @@ func (e *env) fieldsAreTyped(ctx context.Context) (string, error) {
 	if err := e.logs.wait(ctx); err != nil {
 		return "", err
 	}
-	at := e.logs.times[lineStandard]
+	when := e.logs.times[lineStandard]
 	this := term("event_id", e.logs.eventID(lineStandard))
 	queries := []struct {
 		what  string
@@ -201,9 +206,10 @@ func (e *env) fieldsAreTyped(ctx context.Context) (string, error) {
 	}{
 		{"event_id is a keyword", this},
 		{"message is text", all(this, match("message", "EVENT processed"))},
-		{"processing_time_ms is a number", all(this, between("processing_time_ms", jsonObject{"gt": 125, "lt": 126}))},
+		// As text, 125.5 comes before 9.
+		{"processing_time_ms is a number", all(this, between("processing_time_ms", jsonObject{"gt": 9, "lt": 126}))},
 		{"@timestamp is a date", all(this, between("@timestamp", jsonObject{
-			"gte": at.Format(time.RFC3339Nano), "lt": at.Add(time.Millisecond).Format(time.RFC3339Nano),
+			"gte": when.Format(time.RFC3339Nano), "lt": when.Add(time.Millisecond).Format(time.RFC3339Nano),
 		}))},
 		{"trace_id is a keyword", all(this, term("trace_id", e.traceID()))},
 		{"level is a keyword", all(this, term("level", "INFO"))},
@@ -225,7 +231,60 @@ func (e *env) fieldsAreTyped(ctx context.Context) (string, error) {
 			fmt.Sprintf("%s/%s/_mapping", e.addr.URL("elasticsearch", "http"), logIndices),
 		}
 	}
+	if err := e.fieldsHaveTypes(ctx); err != nil {
+		return "", err
+	}
 	return fmt.Sprintf("%d queries", len(queries)), nil
+}
+
+// fieldTypes are the types that the fields of the log standard may have.
+func fieldTypes() map[string][]string {
+	keyword, number := []string{"keyword", "wildcard", "constant_keyword"}, []string{"double", "float", "half_float", "scaled_float", "long", "integer", "short"}
+	return map[string][]string{
+		"@timestamp": {"date", "date_nanos"}, "message": {"text", "match_only_text"}, "processing_time_ms": number,
+		"level": keyword, "service": keyword, "layer": keyword, "trace_id": keyword, "span_id": keyword, "event_id": keyword,
+	}
+}
+
+// fieldsHaveTypes asks for the mapping: a search is answered from fields of more types than the right one.
+func (e *env) fieldsHaveTypes(ctx context.Context) error {
+	var indices map[string]struct {
+		Mappings struct {
+			Properties map[string]struct {
+				Type string `json:"type"`
+			} `json:"properties"`
+		} `json:"mappings"`
+	}
+	url := e.addr.URL("elasticsearch", "http") + "/" + logIndices
+	if err := e.getJSON(ctx, url, &indices); err != nil {
+		return err
+	}
+	types := fieldTypes()
+	for _, index := range slices.Sorted(maps.Keys(indices)) {
+		for _, field := range slices.Sorted(maps.Keys(types)) {
+			if have := indices[index].Mappings.Properties[field].Type; !slices.Contains(types[field], have) {
+				file := e.templateFile()
+				return at(file, lineOfJSON(file, "template.mappings.properties."+field), &mismatch{
+					fmt.Sprintf("%s of type %s", field, strings.Join(types[field], " or ")), fmt.Sprintf("type %s in %s", quoted(have), index), url,
+				})
+			}
+		}
+	}
+	return nil
+}
+
+// templateFile is the index template that the stack puts into Elasticsearch; empty where it puts none.
+func (e *env) templateFile() string {
+	c, err := e.stack.Component("elasticsearch")
+	if err != nil {
+		return ""
+	}
+	for _, setup := range c.Setup {
+		if strings.HasPrefix(setup.Put, "/_index_template/") {
+			return e.stack.Path(setup.File)
+		}
+	}
+	return ""
 }
 
 // layerFlows asks for lines that the platform wrote since the run began.

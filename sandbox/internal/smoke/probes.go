@@ -33,6 +33,14 @@ const (
 
 var kinds = []probes.Kind{probes.Liveness, probes.Readiness}
 
+// lineOf is where a probe stands in its file.
+func lineOf(p stack.Probes, kind probes.Kind) int {
+	if kind == probes.Liveness {
+		return p.LivenessLine
+	}
+	return p.ReadinessLine
+}
+
 func of(p stack.Probes, kind probes.Kind) *corev1.Probe {
 	if kind == probes.Liveness {
 		return p.Liveness
@@ -54,7 +62,7 @@ func probeChecks(e *env) []*check {
 			assert: e.platformAnswers,
 		},
 		{
-			name: "pods have the checked-in probes", needs: needs, file: file,
+			name: "pods have the checked-in probes", needs: needs, file: file, line: lineWith(file, "services:"),
 			assert: func(ctx context.Context) (string, error) { return e.podsHaveProbes(ctx, health) },
 		},
 	}
@@ -63,7 +71,7 @@ func probeChecks(e *env) []*check {
 		for _, kind := range kinds {
 			if probe := of(health.Services[service], kind); probe != nil {
 				running = append(running, &check{
-					name: fmt.Sprintf("the %s probe of %s succeeds", kind, service), needs: needs, file: file,
+					name: fmt.Sprintf("the %s probe of %s succeeds", kind, service), needs: needs, file: file, line: lineOf(health.Services[service], kind),
 					assert: func(ctx context.Context) (string, error) { return e.probeSucceeds(ctx, service, kind, *probe) },
 				})
 			}
@@ -72,7 +80,7 @@ func probeChecks(e *env) []*check {
 	checks = append(checks, running...)
 	return append(checks, &check{
 		name:  fmt.Sprintf("a service that cannot reach %s is not ready, but lives, and is ready again after it", faultCheck),
-		needs: needs, file: file, after: running,
+		needs: needs, file: file, line: health.Services[faultService].ReadinessLine, after: running,
 		assert: func(ctx context.Context) (string, error) {
 			return e.readinessFollows(ctx, health.Services[faultService])
 		},

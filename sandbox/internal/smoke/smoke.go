@@ -26,6 +26,8 @@ type Options struct {
 	Deadline time.Duration
 	// Run selects the checks whose name matches; nil is all of them. Input that no selected check waits for is not sent.
 	Run *regexp.Regexp
+	// Files are checks of the stack's files among themselves, which need no running stack.
+	Files []FileCheck
 	// OnResult is called once for each result as it is known, never by two goroutines at a time.
 	OnResult func(report.Result)
 
@@ -35,6 +37,13 @@ type Options struct {
 	pause      time.Duration
 	attempts   int
 	probeSpeed float64
+}
+
+// FileCheck is a check of files; an error names the place (*stack.FileError).
+type FileCheck struct {
+	// Name says what holds when nothing is found.
+	Name  string
+	Judge func(context.Context) error
 }
 
 // Run judges the stack that answers at addr and is configured by s. The report lists the results in a fixed order; a
@@ -55,7 +64,7 @@ func Run(ctx context.Context, addr stack.Addresses, s *stack.Stack, opt Options)
 		return nil, err
 	}
 	var checks []*check
-	for _, c := range e.checks() {
+	for _, c := range append(e.checks(), fileChecks(opt.Files)...) {
 		if opt.Run == nil || opt.Run.MatchString(c.name) {
 			checks = append(checks, c)
 		}

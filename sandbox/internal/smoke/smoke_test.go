@@ -2,6 +2,7 @@ package smoke
 
 import (
 	"context"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -81,6 +82,15 @@ func TestEachBreakageIsCaught(t *testing.T) {
 				}
 			}
 			assert.Contains(t, strings.Join(details, "\n"), c.says)
+			if c.at != "" {
+				places := []string{}
+				for _, r := range rep.Results {
+					if r.Status == report.Fail {
+						places = append(places, filepath.Base(r.Place()))
+					}
+				}
+				assert.Contains(t, places, c.at)
+			}
 		})
 	}
 }
@@ -92,6 +102,8 @@ type breakage struct {
 	breaks func(*world)
 	fails  []string
 	says   string
+	// at is the file and line that one of them leads to; empty where it is not looked at.
+	at string
 }
 
 func TestWhatDoesNotRunIsSkipped(t *testing.T) {

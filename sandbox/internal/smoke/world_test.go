@@ -104,6 +104,18 @@ func (w *world) listens(component, port, address string) {
 	w.addr.Components[component][port] = address
 }
 
+// checksIn gives the world a stack directory of its own, in which one place of a file says something else.
+func (w *world) checksIn(name, old, with string) {
+	own := *w.stack
+	own.Dir = filepath.Join(w.t.TempDir(), "stack")
+	require.NoError(w.t, os.CopyFS(own.Dir, os.DirFS(w.stack.Dir)))
+	w.stack = &own
+	data, err := os.ReadFile(own.Path(name))
+	require.NoError(w.t, err)
+	require.Contains(w.t, string(data), old)
+	require.NoError(w.t, os.WriteFile(own.Path(name), []byte(strings.Replace(string(data), old, with, 1)), 0o644))
+}
+
 // checkedIn is a JSON file of the stack directory.
 func (w *world) checkedIn(name string) any {
 	data, err := os.ReadFile(w.stack.Path(name))

@@ -27,8 +27,8 @@ type Health struct {
 type Probes struct {
 	Liveness  *corev1.Probe
 	Readiness *corev1.Probe
-	// Line is where the service stands in its file.
-	Line int
+	// Line is where the service stands in its file; LivenessLine and ReadinessLine are where the probes do.
+	Line, LivenessLine, ReadinessLine int
 }
 
 // Names lists the services in alphabetical order.
@@ -97,10 +97,12 @@ func LoadHealth(file string) (*Health, error) {
 			key  string
 			spec *probeSpec
 			to   **corev1.Probe
-		}{{"livenessProbe", spec.Liveness, &probes.Liveness}, {"readinessProbe", spec.Readiness, &probes.Readiness}} {
+			line *int
+		}{{"livenessProbe", spec.Liveness, &probes.Liveness, &probes.LivenessLine}, {"readinessProbe", spec.Readiness, &probes.Readiness, &probes.ReadinessLine}} {
 			if p.spec == nil {
 				continue
 			}
+			*p.line = keyNode(service, p.key).Line
 			r := probeReader{file: file, where: name + ": " + p.key, node: resolve(mapValue(service, p.key))}
 			if *p.to, err = r.probe(p.spec, p.key == "livenessProbe"); err != nil {
 				return nil, err

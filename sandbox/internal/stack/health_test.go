@@ -35,7 +35,7 @@ func TestHealthOfTheStack(t *testing.T) {
 	for name, probes := range h.Services {
 		require.Positive(t, probes.Line, name)
 		require.Equal(t, stack.Probes{
-			Line: probes.Line,
+			Line: probes.Line, LivenessLine: 7, ReadinessLine: 16,
 			Liveness: &corev1.Probe{
 				ProbeHandler: get("/health/live"), InitialDelaySeconds: 30, PeriodSeconds: 10, TimeoutSeconds: 5, SuccessThreshold: 1, FailureThreshold: 3,
 			},

@@ -123,6 +123,19 @@ func hostPath(mount, configFile, path string) string {
 	return path
 }
 
+// matches says whether a pattern of file names, which stands at node, matches any: a program that is given another starts
+// without what it was to read, and says nothing.
+func (e *editor) matches(node *yaml.Node, pattern string) error {
+	found, err := filepath.Glob(pattern)
+	if err != nil {
+		return e.fail(node, "%s: %v", node.Value, err)
+	}
+	if len(found) == 0 {
+		return e.fail(node, "%s matches no file (%s)", node.Value, pattern)
+	}
+	return nil
+}
+
 func (s *Stack) renderPrometheus(e *editor, run RunContext) ([]Rendered, error) {
 	for _, key := range []string{"remote_write", "remote_read"} {
 		if node := mapValue(e.root, key); node != nil {
@@ -132,6 +145,9 @@ func (s *Stack) renderPrometheus(e *editor, run RunContext) ([]Rendered, error) 
 	for _, key := range []string{"rule_files", "scrape_config_files"} {
 		err := each(mapValue(e.root, key), func(n *yaml.Node) error {
 			path := hostPath(prometheusDir, e.file, n.Value)
+			if err := e.matches(n, path); err != nil {
+				return err
+			}
 			if key == "rule_files" && run.hastened() {
 				path = run.ruleFile(s.Dir, path)
 			}
@@ -281,7 +297,11 @@ func (s *Stack) renderAlertmanager(e *editor, run RunContext) ([]Rendered, error
 		e.insert(1, "global:\n  pagerduty_url: "+api+pagerdutyPath+"\n")
 	}
 	err := each(mapValue(e.root, "templates"), func(n *yaml.Node) error {
-		return e.replace(n, hostPath(alertmanagerDir, e.file, n.Value))
+		pattern := hostPath(alertmanagerDir, e.file, n.Value)
+		if err := e.matches(n, pattern); err != nil {
+			return err
+		}
+		return e.replace(n, pattern)
 	})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,37 @@
+package stack
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The document's alerts have no description, but for three: what Slack would show of the others is blank.
+func TestAlertsSayWhatTheirNotificationsNeed(t *testing.T) {
+	t.Parallel()
+	s, _ := checkedIn(t)
+	require.NoError(t, s.CheckAlerts())
+	for _, c := range []struct{ file, old, with, want string }{
+		{"prometheus/alerts/collection-layer.yml", "          description: >-\n            {{ $labels.pod }}", "          text: >-\n            {{ $labels.pod }}",
+			"collection-layer.yml:40: alert KafkaProducerLag: no description among its annotations: its notification would be blank"},
+		{"prometheus/alerts/storage-layer.yml", "summary: Low storage capacity in {{ $labels.backend }}", "summary: ''",
+			"alert StorageCapacityLow: no summary among its annotations"},
+		{"prometheus/alerts/collection-layer.yml", "severity: warning", "severity: warnin",
+			`collection-layer.yml:9: alert HighCollectorErrorRate: severity is "warnin", and alertmanager's routes know critical, warning`},
+		{"prometheus/alerts/collection-layer.yml", "severity: warning", "sevrity: warning",
+			"collection-layer.yml:5: alert HighCollectorErrorRate: no label severity"},
+	} {
+		own := *s
+		own.Dir = filepath.Join(t.TempDir(), "stack")
+		require.NoError(t, os.CopyFS(own.Dir, os.DirFS(s.Dir)))
+		data, err := os.ReadFile(own.Path(c.file))
+		require.NoError(t, err)
+		require.Contains(t, string(data), c.old)
+		require.NoError(t, os.WriteFile(own.Path(c.file), []byte(strings.Replace(string(data), c.old, c.with, 1)), 0o644))
+		assert.ErrorContains(t, own.CheckAlerts(), c.want)
+	}
+}
