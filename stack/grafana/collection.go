@@ -51,7 +51,7 @@ func collection(l *limits) *dashboard.DashboardBuilder {
 			panel{
 				title:       "Records that wait for Kafka",
 				description: "Records sent and not yet acknowledged, of each pod. Above the line for 5 minutes, KafkaProducerLag fires.",
-				unit:        "short", limit: inFlight, width: 12,
+				unit:        "short", limit: inFlight, width: 12, many: true,
 				queries: []query{{`sum by (service, pod) (kafka_producer_records_in_flight{service=~"$service"})`, "{{pod}}"}},
 			}.lines(),
 			panel{

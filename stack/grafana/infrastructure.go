@@ -19,8 +19,8 @@ func infrastructure(*limits) *dashboard.DashboardBuilder {
 			}.lines(),
 			panel{
 				title:       "Kafka broker health",
-				description: "Whether each broker answers; 1 is yes.",
-				unit:        "short", limit: &limit{value: 1, below: true},
+				description: "Whether each broker answers the scrapes of its metrics.",
+				unit:        "short", limit: &limit{value: 1, below: true}, words: []word{{"1", "up", good}, {"0", "down", bad}},
 				queries: []query{{`up{job="kafka"}`, "{{instance}}"}},
 			}.number(),
 			panel{
@@ -56,19 +56,19 @@ func infrastructure(*limits) *dashboard.DashboardBuilder {
 			panel{
 				title:       "Pod CPU usage",
 				description: "Cores that each pod uses.",
-				unit:        "suffix: cores",
-				queries:     []query{{`sum by (service, pod) (rate(process_cpu_seconds_total{service=~"$service"}[$__rate_interval]))`, "{{pod}}"}},
+				unit:        "suffix: cores", width: 24, height: 9, many: true,
+				queries: []query{{`sum by (service, pod) (rate(process_cpu_seconds_total{service=~"$service"}[$__rate_interval]))`, "{{pod}}"}},
 			}.lines(),
 			panel{
 				title:       "Pod memory usage",
 				description: "Resident memory of each pod.",
-				unit:        "bytes",
-				queries:     []query{{`sum by (service, pod) (process_resident_memory_bytes{service=~"$service"})`, "{{pod}}"}},
+				unit:        "bytes", width: 24, height: 9, many: true,
+				queries: []query{{`sum by (service, pod) (process_resident_memory_bytes{service=~"$service"})`, "{{pod}}"}},
 			}.lines(),
 			panel{
 				title:       "Network I/O",
 				description: "Bytes a second that the chosen services receive and send.",
-				unit:        "Bps",
+				unit:        "Bps", width: 24, height: 9, many: true,
 				queries: []query{
 					{`sum by (service) (rate(process_network_receive_bytes_total{service=~"$service"}[$__rate_interval]))`, "{{service}} in"},
 					{`-sum by (service) (rate(process_network_transmit_bytes_total{service=~"$service"}[$__rate_interval]))`, "{{service}} out"},

@@ -57,7 +57,7 @@ func overview(*limits) *dashboard.DashboardBuilder {
 				description: "Every alert that is pending or fires.",
 				unit:        "short", width: 24, empty: "No alert is pending or fires.",
 				queries: []query{{`ALERTS`, ""}},
-			}.list("instance", "job", "namespace", "pod", "endpoint"),
+			}.alerts("instance", "job", "namespace", "pod", "endpoint"),
 		},
 	}.build()
 }

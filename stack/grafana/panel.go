@@ -22,7 +22,16 @@ import (
 // Colours say one thing everywhere: green holds, orange is near a limit, red is over it.
 const (
 	good = "green"
+	near = "orange"
 	bad  = "red"
+)
+
+// Sizes in pixels of what would else be as large as there is room.
+const (
+	titleSize = 14
+	valueSize = 18
+	wordSize  = 32
+	barHeight = 60
 )
 
 // panel is what every panel has to say.
@@ -45,8 +54,26 @@ type panel struct {
 	bars bool
 	// logarithmic is for values of which the large ones would hide the small ones.
 	logarithmic bool
+	// many is for more series than fit below the lines: their names and last values stand beside them.
+	many bool
+	// near begins the scale near the values instead of at 0: for what is always almost whole.
+	near bool
+	// words are shown in place of values, each in its colour.
+	words []word
 	// empty is what is shown, and why, when there is nothing to show.
 	empty string
+}
+
+// word is a value, what is shown in its place, and in which colour.
+type word struct{ value, text, color string }
+
+// mapping shows words in place of values.
+func mapping(words []word) dashboard.ValueMapping {
+	m := dashboard.NewValueMap()
+	for i, w := range words {
+		m.Options[w.value] = dashboard.ValueMappingResult{Text: ptr(w.text), Color: ptr(w.color), Index: ptr(int32(i))}
+	}
+	return dashboard.ValueMapping{ValueMap: m}
 }
 
 // query is one PromQL query and the name of its series.
@@ -117,8 +144,15 @@ func (p panel) lines() cog.Builder[dashboard.Panel] {
 	if p.logarithmic {
 		b.ScaleDistribution(common.NewScaleDistributionConfigBuilder().Type(common.ScaleDistributionLog).Log(10))
 	}
-	if p.from != nil {
+	if p.many {
+		b.FillOpacity(0).Legend(common.NewVizLegendOptionsBuilder().ShowLegend(true).DisplayMode(common.LegendDisplayModeTable).
+			Placement(common.LegendPlacementRight).Calcs([]string{"lastNotNull"}))
+	}
+	switch {
+	case p.from != nil:
 		b.Min(*p.from)
+	case !p.near:
+		b.AxisSoftMin(0)
 	}
 	if p.to != nil {
 		b.Max(*p.to)
@@ -141,6 +175,10 @@ func (p panel) number() cog.Builder[dashboard.Panel] {
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"})).
 		Thresholds(p.thresholds()).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds))
+	if p.words != nil {
+		b.Mappings([]dashboard.ValueMapping{mapping(p.words)}).GraphMode(common.BigValueGraphModeNone).
+			Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(titleSize).ValueSize(wordSize))
+	}
 	if p.empty != "" {
 		b.NoValue(p.empty)
 	}
@@ -155,7 +193,8 @@ func (p panel) gauges() cog.Builder[dashboard.Panel] {
 	width, height := p.size()
 	b := bargauge.NewPanelBuilder().
 		Title(p.title).Description(p.description).Datasource(metrics()).Unit(p.unit).Span(width).Height(height).
-		Orientation(common.VizOrientationHorizontal).DisplayMode(common.BarGaugeDisplayModeBasic).
+		Orientation(common.VizOrientationHorizontal).DisplayMode(common.BarGaugeDisplayModeBasic).NamePlacement(common.BarGaugeNamePlacementTop).MaxVizHeight(barHeight).
+		Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(titleSize).ValueSize(valueSize)).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"})).
 		Thresholds(p.thresholds()).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds))
@@ -171,17 +210,37 @@ func (p panel) gauges() cog.Builder[dashboard.Panel] {
 	return b
 }
 
-// list shows the labels of each series of the present as a row.
-func (p panel) list(hidden ...string) cog.Builder[dashboard.Panel] {
+// alerts shows the alerts that a query finds, a row each, the worst first.
+func (p panel) alerts(hidden ...string) cog.Builder[dashboard.Panel] {
 	width, height := p.size()
 	exclude := map[string]any{"Time": true, "Value": true, "__name__": true}
 	for _, name := range hidden {
 		exclude[name] = true
 	}
+	order, rename := map[string]any{}, map[string]any{}
+	for i, column := range []struct{ label, title string }{
+		{"alertstate", "State"}, {"severity", "Severity"}, {"alertname", "Alert"}, {"layer", "Layer"}, {"slo", "Objective"}, {"service", "Service"}, {"backend", "Backend"},
+	} {
+		order[column.label], rename[column.label] = i, column.title
+	}
+	coloured := func(words ...word) []dashboard.DynamicConfigValue {
+		return []dashboard.DynamicConfigValue{
+			{Id: "mappings", Value: []dashboard.ValueMapping{mapping(words)}},
+			{Id: "custom.cellOptions", Value: map[string]any{"type": "color-text"}},
+		}
+	}
 	b := table.NewPanelBuilder().
 		Title(p.title).Description(p.description).Datasource(metrics()).Unit(p.unit).Span(width).Height(height).
 		NoValue(p.empty).
-		WithTransformation(dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{"excludeByName": exclude}})
+		WithTransformation(dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{
+			"excludeByName": exclude, "indexByName": order, "renameByName": rename,
+		}}).
+		OverrideByName("State", coloured(word{"firing", "firing", bad}, word{"pending", "pending", near})).
+		OverrideByName("Severity", coloured(word{"critical", "critical", bad}, word{"warning", "warning", near})).
+		OverrideByRegexp("Layer|Objective|Service|Backend", []dashboard.DynamicConfigValue{{Id: "noValue", Value: "–"}}).
+		SortBy([]cog.Builder[common.TableSortByFieldState]{
+			common.NewTableSortByFieldStateBuilder().DisplayName("State"), common.NewTableSortByFieldStateBuilder().DisplayName("Severity"),
+		})
 	for i := range p.queries {
 		b.WithTarget(p.target(i, true).Format(prometheus.PromQueryFormatTable))
 	}

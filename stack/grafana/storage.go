@@ -30,9 +30,9 @@ func storage(l *limits) *dashboard.DashboardBuilder {
 			}.lines(),
 			panel{
 				title:       "Write errors",
-				description: "Failed writes a second, by backend and type of error.",
+				description: "Failed writes a second to each backend.",
 				unit:        "wps",
-				queries:     []query{{`sum by (backend, error_type) (rate(storage_write_errors_total[$__rate_interval]))`, "{{backend}} {{error_type}}"}},
+				queries:     []query{{`sum by (backend) (rate(storage_write_errors_total[$__rate_interval]))`, "{{backend}}"}},
 			}.lines(),
 			panel{
 				title:       "Query API response times",
@@ -55,19 +55,19 @@ func storage(l *limits) *dashboard.DashboardBuilder {
 			panel{
 				title:       "Database connection pool usage",
 				description: "Share of a router's connections that are in use. Above the line for 5 minutes, DatabaseConnectionPoolExhausted fires.",
-				unit:        "percentunit", limit: pool, from: ptr(0.0), to: ptr(1.0),
-				queries: []query{{`storage_connection_pool_active / storage_connection_pool_max`, "{{pod}} {{backend}}"}},
+				unit:        "percentunit", limit: pool, from: ptr(0.0), to: ptr(1.0), width: 12, many: true,
+				queries: []query{{`storage_connection_pool_active / storage_connection_pool_max`, "{{backend}} {{pod}}"}},
 			}.lines(),
 			panel{
 				title:       "Storage capacity utilization",
 				description: "Share of each backend's space that is used. Less than a tenth free for 10 minutes, and StorageCapacityLow fires.",
-				unit:        "percentunit", limit: &used, from: ptr(0.0), to: ptr(1.0),
+				unit:        "percentunit", limit: &used, from: ptr(0.0), to: ptr(1.0), width: 6,
 				queries: []query{{`max by (backend) (storage_capacity_utilization)`, "{{backend}}"}},
 			}.gauges(),
 			panel{
 				title:       "Cache hit rates",
 				description: "Share of the lookups that each cache of the query API answers.",
-				unit:        "percentunit", from: ptr(0.0), to: ptr(1.0),
+				unit:        "percentunit", from: ptr(0.0), to: ptr(1.0), width: 6,
 				queries: []query{{share("storage_cache_hits_total", "storage_cache_misses_total", "", "cache"), "{{cache}}"}},
 			}.lines(),
 			logLines("Warnings and errors", "The newest log lines of the storage layer that are warnings or worse.",

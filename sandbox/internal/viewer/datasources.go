@@ -17,11 +17,20 @@ import (
 // datasources leads to the data sources of Grafana's provisioning, by their uid.
 type datasources struct {
 	byUID map[string]http.Handler
+	all   []datasource
+}
+
+// datasource is one as Grafana's API lists it.
+type datasource struct {
+	UID       string `json:"uid"`
+	Name      string `json:"name"`
+	Type      string `json:"type"`
+	IsDefault bool   `json:"isDefault"`
 }
 
 // readDatasources reads which data sources there are; each leads to the component that its url names.
 func readDatasources(addr stack.Addresses, log *slog.Logger) (*datasources, error) {
-	d := &datasources{byUID: map[string]http.Handler{}}
+	d := &datasources{byUID: map[string]http.Handler{}, all: []datasource{}}
 	files, err := filepath.Glob(filepath.Join(addr.StackDir, "grafana", "provisioning", "datasources", "*.yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("read the data sources: %w", err)
@@ -33,7 +42,8 @@ func readDatasources(addr stack.Addresses, log *slog.Logger) (*datasources, erro
 		}
 		var doc struct {
 			Datasources []struct {
-				UID, Name, URL string
+				UID, Name, Type, URL string
+				IsDefault            bool `yaml:"isDefault"`
 			}
 		}
 		if err := yaml.Unmarshal(data, &doc); err != nil {
@@ -44,6 +54,7 @@ func readDatasources(addr stack.Addresses, log *slog.Logger) (*datasources, erro
 			if err != nil || target.Hostname() == "" {
 				return nil, fmt.Errorf("read the data sources: %s: data source %q has the url %q", file, source.Name, source.URL)
 			}
+			d.all = append(d.all, datasource{source.UID, source.Name, source.Type, source.IsDefault})
 			d.byUID[source.UID] = proxyTo(componentURL(addr, target.Hostname()), "/api/datasources/proxy/uid/"+source.UID, log)
 		}
 	}
@@ -58,6 +69,10 @@ func componentURL(addr stack.Addresses, component string) string {
 		}
 	}
 	return ""
+}
+
+func (d *datasources) list(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, d.all)
 }
 
 func (d *datasources) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,6 +33,9 @@ type Status struct {
 type Component struct {
 	Name  string `json:"name"`
 	Ports []Port `json:"ports"`
+	// Ready says that it answers as stack.yaml says a ready one does; Reason says why not.
+	Ready  bool   `json:"ready"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Port is a named address; URL is set where a browser can open it.
@@ -76,10 +81,18 @@ var opens = map[string]string{
 type source struct {
 	addr stack.Addresses
 	http *http.Client
+	// ready is how the components of stack.yaml are asked whether they are ready, by their names.
+	ready map[string]stack.Ready
 }
 
 func newSource(addr stack.Addresses) *source {
-	return &source{addr: addr, http: &http.Client{Timeout: 3 * time.Second}}
+	s := &source{addr: addr, http: &http.Client{Timeout: 3 * time.Second}, ready: map[string]stack.Ready{}}
+	if loaded, err := stack.Load(addr.StackDir); err == nil { // a stack file that is broken now does not end what runs
+		for _, c := range loaded.Components {
+			s.ready[c.Name] = c.Ready
+		}
+	}
+	return s
 }
 
 // status asks everything at once; what does not answer becomes a problem in words, not an error of the page.
@@ -111,6 +124,16 @@ func (s *source) status(ctx context.Context) Status {
 		return err
 	})
 	ask("platform", "api", func(url string) error { return s.get(ctx, url+"/api/notifications", &st.Notifications) })
+	for i := range st.Components {
+		wg.Go(func() {
+			c := &st.Components[i]
+			if err := s.isReady(ctx, c.Name); err != nil {
+				c.Reason = err.Error()
+			} else {
+				c.Ready = true
+			}
+		})
+	}
 	wg.Wait()
 
 	slices.Sort(st.Problems)
@@ -137,6 +160,36 @@ func (s *source) components() []Component {
 	}
 	slices.SortFunc(all, func(a, b Component) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// isReady asks a component as stack.yaml says; one that has no HTTP answer for it, or is none of the stack's, is ready when
+// it takes connections.
+func (s *source) isReady(ctx context.Context, name string) error {
+	ready, ports := s.ready[name], s.addr.Components[name]
+	address := ports[ready.Port]
+	if address != "" && ready.Path != "" && !ready.Kafka {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+ready.Path, nil)
+		if err != nil {
+			return err
+		}
+		res, err := s.http.Do(req)
+		if err != nil {
+			return fmt.Errorf("does not answer: %w", err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode/100 != 2 {
+			return fmt.Errorf("%s answers %s", ready.Path, res.Status)
+		}
+		return nil
+	}
+	if address == "" && len(ports) > 0 {
+		address = ports[slices.Min(slices.Collect(maps.Keys(ports)))]
+	}
+	conn, err := (&net.Dialer{Timeout: s.http.Timeout}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("takes no connection: %w", err)
+	}
+	return conn.Close()
 }
 
 func (s *source) get(ctx context.Context, url string, into any) error {

@@ -57,6 +57,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 //	GET /api/health                           Grafana's health answer: {"database": "ok", …}
 //	GET /api/search                           the dashboards: uid, title, url, tags
 //	GET /api/dashboards/uid/UID               one dashboard, as {"dashboard": …, "meta": …}
+//	GET /api/datasources                      the data sources: uid, name, type, isDefault
 //	ANY /api/datasources/proxy/uid/UID/PATH   a data source's own API
 //	GET /api/status                           what runs, alerts and notifications (Status)
 //	GET, PUT, DELETE /api/faults…             the platform's faults
@@ -83,6 +84,7 @@ func Handler(addr stack.Addresses, log *slog.Logger) (http.Handler, error) {
 	})
 	mux.HandleFunc("GET /api/search", boards.search)
 	mux.HandleFunc("GET /api/dashboards/uid/{uid}", boards.get)
+	mux.HandleFunc("GET /api/datasources", sources.list)
 	mux.Handle("/api/datasources/proxy/uid/{uid}/", sources)
 	mux.Handle("/api/faults", proxyTo(addr.URL("platform", "api"), "", log))
 	mux.Handle("/api/faults/", proxyTo(addr.URL("platform", "api"), "", log))

@@ -52,7 +52,7 @@ export default defineConfig({
     fonts(),
     icons(
       'angle-double-right', 'angle-down', 'angle-left', 'angle-right', 'angle-up', 'arrow-down', 'arrow-up', 'calendar-alt',
-      'check', 'clipboard-alt', 'clock-nine', 'copy', 'exclamation-triangle', 'external-link-alt', 'filter', 'info-circle', 'search', 'search-minus', 'sync', 'times'
+      'check', 'clipboard-alt', 'clock-nine', 'copy', 'exclamation-triangle', 'external-link-alt', 'filter', 'info-circle', 'link', 'search', 'search-minus', 'sync', 'times'
     ),
     leaveOut(/ReactMonacoEditor(\.mjs)?$/, /OpenLayersProvider(\.mjs)?$/),
     react(),

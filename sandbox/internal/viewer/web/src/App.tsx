@@ -27,8 +27,11 @@ export function App({ theme, onTheme }: { theme: GrafanaTheme2; onTheme(): void 
     const page = boards.find((b) => b.uid === uid)?.title ?? (route.path === '/' ? 'Status' : route.path.slice(1, 2).toUpperCase() + route.path.slice(2));
     document.title = `${page} – obsandbox`;
   }, [route.path, boards]);
+  // From one page to the next, people stay at the time they look at.
+  const times = new URLSearchParams([...route.params].filter(([k]) => ['from', 'to', 'refresh'].includes(k))).toString();
+  const kept = times && '?' + times;
   const item = (href: string, name: string, here: boolean) => (
-    <li key={href}><a href={preview ? withParams({ ...route, path: href }, {}) : href} aria-current={here ? 'page' : undefined} onClick={go}>{name}</a></li>
+    <li key={href}><a href={preview ? withParams({ ...route, path: href }, {}) : href + kept} aria-current={here ? 'page' : undefined} onClick={go}>{name}</a></li>
   );
   return (
     <div className="app">

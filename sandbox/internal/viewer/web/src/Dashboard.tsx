@@ -1,104 +1,73 @@
 import type { GrafanaTheme2, TimeRange } from '@grafana/data';
-import { RefreshPicker, TimeRangePicker } from '@grafana/ui';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { getDashboard, labelValues } from './api';
-import { Panel } from './Panel';
+import { getDashboard, variableOptions } from './api';
+import { TimeControls, useRange } from './Controls';
+import { layout } from './layout';
+import { Panel, scopeOf } from './Panel';
+import { preview } from './preview';
 import { marksOf, type Mark } from './marks';
 import { navigate, withParams, type Route } from './route';
-import { rangeOf, rangeParams, resolve } from './time';
-import { ALL, labelQuery, interpolate, variablesOf, type Variable } from './variables';
+import { listSources, type Source } from './sources';
+import { interpolate, variablesOf, type Variable } from './variables';
+import { VariablePicker } from './VariablePicker';
 
 const ROW = 30, GAP = 8;
 
 export function Dashboard({ uid, route, theme }: { uid: string; route: Route; theme: GrafanaTheme2 }) {
-  const [dashboard, setDashboard] = useState<any>();
+  const [loaded, setLoaded] = useState<{ dashboard: any; sources: Source[] }>();
   const [error, setError] = useState<string>();
   useEffect(() => {
-    setDashboard(undefined);
-    getDashboard(uid).then(setDashboard, (e) => setError(e.message));
+    setLoaded(undefined);
+    Promise.all([getDashboard(uid), listSources()]).then(([dashboard, sources]) => setLoaded({ dashboard, sources }), (e) => setError(e.message));
   }, [uid]);
   if (error) {
     return <p role="alert" className="problem">{error}</p>;
   }
-  return dashboard ? <Board key={uid} dashboard={dashboard} route={route} theme={theme} /> : <p className="quiet">Loading…</p>;
+  return loaded ? <Board key={uid} {...loaded} route={route} theme={theme} /> : <p className="quiet">Loading…</p>;
 }
 
-function Board({ dashboard, route, theme }: { dashboard: any; route: Route; theme: GrafanaTheme2 }) {
+function Board({ dashboard, sources, route, theme }: { dashboard: any; sources: Source[]; route: Route; theme: GrafanaTheme2 }) {
   const params = route.params.toString();
-  const asked = useMemo(() => rangeOf(route.params, dashboard.time), [params, dashboard]); // eslint-disable-line
-  const [range, setRange] = useState(asked);
-  useEffect(() => setRange(asked), [asked]);
-  const refresh = useCallback(() => setRange((r) => resolve(r.raw)), []);
-
   const every = route.params.get('refresh') ?? dashboard.refresh ?? '';
-  useEffect(() => {
-    const seconds = /^(\d+)s$/.exec(every)?.[1] ?? (/^(\d+)m$/.exec(every) ? Number(/^(\d+)m$/.exec(every)![1]) * 60 : 0);
-    if (!seconds) {
-      return;
-    }
-    const timer = setInterval(() => document.visibilityState === 'visible' && refresh(), Number(seconds) * 1000);
-    return () => clearInterval(timer);
-  }, [every, refresh]);
+  const { range, refresh } = useRange(route, dashboard.time, every);
 
-  const [variables, setVariables] = useState<Variable[]>(() => variablesOf(dashboard, route.params));
+  const [variables, setVariables] = useState<Variable[]>(() => variablesOf(dashboard, route.params, sources));
+  const moving = (dashboard.templating?.list ?? []).some((v: any) => v.type === 'query' && v.refresh === 2);
   useEffect(() => {
     let gone = false;
-    const next = variablesOf(dashboard, route.params);
+    const next = variablesOf(dashboard, route.params, sources);
     setVariables((old) => next.map((v) => ({ ...v, options: v.options.length > 0 ? v.options : old.find((o) => o.name === v.name)?.options ?? [] })));
-    next.forEach(async (v) => {
-      const q = v.kind === 'query' && v.query ? labelQuery(interpolate(v.query, next)) : undefined;
-      if (q) {
-        const options = await labelValues(interpolate(v.datasource ?? 'prometheus', next), q.label, q.match).catch(() => []);
-        if (!gone) {
-          setVariables((all) => all.map((o) => (o.name === v.name ? { ...o, options } : o)));
-        }
+    next.filter((v) => v.kind === 'query' && v.query).forEach(async (v) => {
+      const options = await variableOptions(interpolate(v.datasource ?? 'prometheus', next), interpolate(v.query!, next), v.regex, range).catch(() => undefined);
+      if (!gone && options) {
+        setVariables((all) => all.map((o) => (o.name === v.name ? { ...o, options } : o)));
       }
     });
     return () => { gone = true; };
-  }, [dashboard, params]); // eslint-disable-line
+  }, [dashboard, sources, params, moving ? range : undefined]); // eslint-disable-line
 
   const [marks, setMarks] = useState<Mark[]>([]);
   useEffect(() => {
     let gone = false;
-    marksOf(dashboard, range, variablesOf(dashboard, route.params)).then((all) => !gone && setMarks(all));
+    marksOf(dashboard, range, variablesOf(dashboard, route.params, sources), sources).then((all) => !gone && setMarks(all));
     return () => { gone = true; };
-  }, [dashboard, range]); // eslint-disable-line
+  }, [dashboard, sources, range]); // eslint-disable-line
 
-  const go = useCallback((r: TimeRange) => navigate(withParams(route, rangeParams(r))), [route]);
-  const zoom = useCallback((from: number, to: number) => navigate(withParams(route, { from: String(Math.round(from)), to: String(Math.round(to)) })), [route]);
-  const shift = (share: number) => {
-    const length = range.to.valueOf() - range.from.valueOf();
-    zoom(range.from.valueOf() + share * length, range.to.valueOf() + share * length);
-  };
+  const change = useCallback((r: { from: string; to: string }) => navigate(withParams(route, r)), [route]);
+  const zoom = useCallback((from: number, to: number) => change({ from: String(Math.round(from)), to: String(Math.round(to)) }), [change]);
   const [ref, width] = useWidth();
   return (
     <section aria-labelledby="board-title">
       <header className="bar">
         <h1 id="board-title">{dashboard.title}</h1>
         <div className="controls">
-          {variables.filter((v) => v.kind !== 'datasource' || v.options.length > 1).map((v) => (
-            <label key={v.name} className="variable">
-              {v.label}
-              <select
-                value={v.value.includes(ALL) ? ALL : v.value[0]}
-                onChange={(e) => navigate(withParams(route, { ['var-' + v.name]: e.target.value }))}
-              >
-                {v.includeAll && <option value={ALL}>All</option>}
-                {v.options.map((o) => <option key={o}>{o}</option>)}
-              </select>
-            </label>
+          {variables.filter((v) => !v.hidden && (v.kind !== 'datasource' || v.options.length > 1)).map((v) => (
+            <VariablePicker key={v.name} of={v} onChange={(values) => navigate(withParams(route, { ['var-' + v.name]: values }))} />
           ))}
-          <TimeRangePicker
-            value={range} timeZone="browser" onChange={go} onChangeTimeZone={() => undefined}
-            onMoveBackward={() => shift(-0.5)} onMoveForward={() => shift(0.5)}
-            onZoom={() => { const half = (range.to.valueOf() - range.from.valueOf()) / 2; zoom(range.from.valueOf() - half, range.to.valueOf() + half); }}
-          />
-          <RefreshPicker
-            tooltip="Refresh" value={every} intervals={['5s', '10s', '30s', '1m', '5m']} onRefresh={refresh}
-            onIntervalChanged={(i) => navigate(withParams(route, { refresh: i }), true)}
-          />
+          <TimeControls route={route} range={range} refresh={refresh} every={every} change={change} />
         </div>
       </header>
+      <Links of={dashboard.links ?? []} range={range} variables={variables} />
       {dashboard.description && <p className="quiet">{dashboard.description}</p>}
       <div ref={ref} className="grid">
         {width > 0 && <Grid dashboard={dashboard} width={width} range={range} variables={variables} marks={marks} theme={theme} zoom={zoom} />}
@@ -107,26 +76,46 @@ function Board({ dashboard, route, theme }: { dashboard: any; route: Route; them
   );
 }
 
+/** The dashboard's own links to other places; those to dashboards of a tag are the pages' navigation. */
+function Links({ of, range, variables }: { of: any[]; range: TimeRange; variables: Variable[] }) {
+  const all = of.filter((l) => l.type === 'link' && l.url);
+  return all.length === 0 ? null : (
+    <p className="quiet">{all.map((l, i) => <a key={i} href={interpolate(l.url, variables, scopeOf(range, 15))} title={l.tooltip}>{l.title || l.url}</a>)}</p>
+  );
+}
+
 function Grid({ dashboard, width, range, variables, marks, theme, zoom }: {
   dashboard: any; width: number; range: TimeRange; variables: Variable[]; marks: Mark[]; theme: GrafanaTheme2; zoom(from: number, to: number): void;
 }) {
+  const [turned, turn] = useState<Set<string>>(new Set());
   const narrow = width < 700;
-  const column = width / 24;
+  const column = (width + GAP) / 24;
   let below = 0;
-  const placed = (dashboard.panels ?? []).filter((p: any) => p.type !== 'row').map((panel: any) => {
-    const g = panel.gridPos;
-    const h = g.h * (ROW + GAP) - GAP;
+  const placed = useMemo(
+    // A preview shows all there is.
+    () => layout(dashboard, variables, (key, saved) => (preview ? false : turned.has(key) !== saved)),
+    [dashboard, variables, turned]
+  ).map((p) => {
+    const h = p.place.h * (ROW + GAP) - GAP;
     const at = narrow
       ? { left: 0, top: below, width, height: h }
-      : { left: g.x * column, top: g.y * (ROW + GAP), width: g.w * column - GAP, height: h };
+      : { left: p.place.x * column, top: p.place.y * (ROW + GAP), width: p.place.w * column - GAP, height: h };
     below = Math.max(below, at.top + h + GAP);
-    return { panel, at };
+    return { ...p, box: at };
   });
   return (
     <div style={{ position: 'relative', height: below }}>
-      {placed.map(({ panel, at }: any) => (
-        <div key={panel.id} style={{ position: 'absolute', ...at }}>
-          <Panel panel={panel} range={range} variables={variables} marks={marks} width={at.width} height={at.height} theme={theme} onZoom={zoom} />
+      {placed.map(({ key, at, panel, variables: scoped, open, box }) => (
+        <div key={key} style={{ position: 'absolute', ...box }}>
+          {open === undefined
+            ? <Panel panel={panel} at={at} range={range} variables={scoped} marks={marks} width={box.width} height={box.height} theme={theme} onZoom={zoom} />
+            : (
+              <h2 className="row">
+                <button type="button" aria-expanded={open} onClick={() => turn((all) => { const next = new Set(all); if (!next.delete(key)) { next.add(key); } return next; })}>
+                  <span aria-hidden="true">{open ? '▾' : '▸'}</span> {panel.title || 'Row'}
+                </button>
+              </h2>
+            )}
         </div>
       ))}
     </div>

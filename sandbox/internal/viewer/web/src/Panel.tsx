@@ -1,16 +1,21 @@
 import { LoadingState, type DataFrame, type GrafanaTheme2, type TimeRange } from '@grafana/data';
-import { PanelChrome } from '@grafana/ui';
+import { Icon, PanelChrome } from '@grafana/ui';
 import { memo, useEffect, useMemo, useRef, useState } from 'react';
 import { prometheus, searchLogs, type LogLine } from './api';
-import { rangeFrames, tableFrame, withConfig } from './frames';
+import { countLogs } from './counts';
+import { bucketFrames, rangeFrames, tableFrame, withConfig } from './frames';
 import { linksOfAll, type Link } from './links';
 import type { Mark } from './marks';
 import { Lines } from './panels/Lines';
 import { LogRows } from './panels/Logs';
-import { Bars, Dial, Rows, Stat } from './panels/Values';
+import { Heatmap } from './panels/Heatmap';
+import { Text } from './panels/Text';
+import { Bars, Dial, Pie, Rows, Stat } from './panels/Values';
 import { go } from './route';
 import { rateInterval, stepOf } from './time';
 import { preview } from './preview';
+import { listSources, sourceOf } from './sources';
+import { transform } from './transforms';
 import { interpolate, type Variable } from './variables';
 
 interface Props {
@@ -21,16 +26,22 @@ interface Props {
   width: number;
   height: number;
   theme: GrafanaTheme2;
+  /** The panel's place in its dashboard, for who looks for it. */
+  at?: number;
   onZoom(from: number, to: number): void;
 }
+
+// What older dashboards call a visualization.
+const successors: Record<string, string> = { graph: 'timeseries', singlestat: 'stat', 'table-old': 'table', 'grafana-piechart-panel': 'piechart' };
 
 interface Data { frames: DataFrame[]; lines: LogLine[]; state: LoadingState; error?: string }
 
 /** One panel: asks its queries whenever the time or a variable changes, and draws what they answer. */
-export const Panel = memo(function Panel({ panel, range, variables, marks, width, height, theme, onZoom }: Props) {
+export const Panel = memo(function Panel({ panel, range, variables, marks, width, height, theme, at, onZoom }: Props) {
   const [data, setData] = useState<Data>({ frames: [], lines: [], state: LoadingState.Loading });
   const seen = useVisible();
-  const step = stepOf(range, width);
+  const type = successors[panel.type] ?? panel.type;
+  const step = stepOf(range, width, panel);
   const scope = useMemo(() => scopeOf(range, step), [range, step]);
   const asked = useMemo(() => JSON.stringify([panel.targets, variables.map((v) => [v.name, v.value, v.options])]), [panel, variables]);
 
@@ -56,11 +67,12 @@ export const Panel = memo(function Panel({ panel, range, variables, marks, width
     [data.frames, panel, theme]
   );
   const links = useMemo(() => (preview ? [] : linksOfAll(panel, frames, range, variables)), [panel, frames, range, variables]);
-  const empty = frames.length === 0 && data.lines.length === 0 && data.state === LoadingState.Done;
+  const fill = (text: string) => interpolate(text, variables, scope);
+  const empty = frames.length === 0 && data.lines.length === 0 && data.state === LoadingState.Done && type !== 'text';
   return (
-    <div ref={seen.ref} data-panel={panel.id} data-state={data.state} data-error={data.state === LoadingState.Error ? data.error : undefined}>
+    <div ref={seen.ref} data-panel={panel.id} data-at={at} data-state={data.state} data-error={data.state === LoadingState.Error ? data.error : undefined}>
       <PanelChrome
-        title={interpolate(panel.title ?? '', variables, scope)} description={panel.description} width={width} height={height}
+        title={fill(panel.title ?? '')} description={panel.description && fill(panel.description)} width={width} height={height}
         loadingState={data.state} statusMessage={data.error}
         actions={links.length > 0 ? <Links of={panel.title} links={links} /> : undefined}
       >
@@ -68,22 +80,29 @@ export const Panel = memo(function Panel({ panel, range, variables, marks, width
           if (empty) {
             return <p className="empty">{panel.fieldConfig?.defaults?.noValue ?? 'No data'}</p>;
           }
-          const props = { panel, frames, width: w, height: h, theme };
-          switch (panel.type) {
+          const props = { panel, frames, width: w, height: h, theme, fill };
+          if (frames.length === 0 && data.lines.length === 0 && type !== 'text') {
+            return <></>; // the first answer is still to come
+          }
+          switch (type) {
             case 'timeseries':
-              return frames.length > 0 ? <Lines {...props} range={range} variables={variables} marks={marks ?? []} onZoom={onZoom} /> : <></>;
+              return <Lines {...props} range={range} variables={variables} marks={marks ?? []} onZoom={onZoom} />;
             case 'stat':
               return <Stat {...props} />;
             case 'bargauge':
               return <Bars {...props} />;
             case 'gauge':
               return <Dial {...props} />;
+            case 'piechart':
+              return <Pie {...props} />;
+            case 'heatmap':
+              return <Heatmap {...props} range={range} />;
             case 'table':
               return <Rows panel={panel} frames={frames} height={h} />;
             case 'logs':
-              return <div className="scroll" style={{ height: h }}><LogRows lines={data.lines} /></div>;
+              return <div className="scroll" style={{ height: h }} tabIndex={0} role="region" aria-label={panel.title}><LogRows lines={data.lines} /></div>;
             case 'text':
-              return <div className="scroll" style={{ height: h }}>{panel.options?.content}</div>;
+              return <Text panel={panel} height={h} fill={fill} />;
           }
           return <p className="empty">The sandbox does not draw panels of type “{panel.type}”: open it in Grafana.</p>;
         }}
@@ -96,7 +115,7 @@ export const Panel = memo(function Panel({ panel, range, variables, marks, width
 function Links({ of, links }: { of: string; links: Link[] }) {
   return (
     <details className="links">
-      <summary aria-label={`Links of ${of}`}>Links</summary>
+      <summary aria-label={`Links of ${of}`} title="Links"><Icon name="link" size="sm" /></summary>
       <ul>{links.map((l) => <li key={l.href}><a href={l.href} onClick={go}>{l.title}</a></li>)}</ul>
     </details>
   );
@@ -114,25 +133,33 @@ export function scopeOf(range: TimeRange, step: number): Record<string, string> 
 
 async function ask(panel: any, range: TimeRange, step: number, variables: Variable[], scope: Record<string, string>, signal: AbortSignal) {
   const from = Math.floor(range.from.valueOf() / 1000 / step) * step, to = range.to.valueOf() / 1000;
+  const fill = (text: string) => interpolate(text, variables, scope);
+  const targets = (panel.targets ?? []).filter((t: any) => !t.hide);
+  const sources = targets.length > 0 ? await listSources() : [];
   const answers = await Promise.all(
-    (panel.targets ?? []).filter((t: any) => !t.hide).map(async (t: any): Promise<{ frames: DataFrame[]; lines: LogLine[] }> => {
-      const source = t.datasource ?? panel.datasource;
-      const uid = interpolate(source?.uid ?? '', variables, scope);
-      if (source?.type === 'elasticsearch') {
-        const answer = await searchLogs(uid, interpolate(t.query ?? '', variables, scope), range.from.valueOf(), range.to.valueOf(), 100, signal);
+    targets.map(async (t: any): Promise<{ frames: DataFrame[]; lines: LogLine[] }> => {
+      const source = sourceOf(t.datasource ?? panel.datasource, sources, variables);
+      if (source.type === 'elasticsearch') {
+        if (t.metrics?.length > 0 && !['logs', 'raw_data', 'raw_document'].includes(t.metrics[0].type)) {
+          const counted = await countLogs(source.uid, t, fill(t.query ?? ''), range.from.valueOf(), range.to.valueOf(), step, fill, signal);
+          return { frames: rangeFrames(t.refId, counted, undefined, from, to, step), lines: [] };
+        }
+        const answer = await searchLogs(source.uid, fill(t.query ?? ''), range.from.valueOf(), range.to.valueOf(), 100, signal);
         return { frames: [], lines: answer.lines };
       }
-      if (source?.type !== 'prometheus') {
-        throw new Error(`The sandbox cannot ask a data source of type “${source?.type}”.`);
+      if (source.type !== 'prometheus') {
+        throw new Error(`The sandbox cannot ask a data source of type “${source.type}”.`);
       }
-      const series = await prometheus(uid, interpolate(t.expr ?? '', variables, scope), from, to, t.instant ? 0 : step, signal);
+      const series = await prometheus(source.uid, fill(t.expr ?? ''), from, to, t.instant ? 0 : step, signal);
       if (t.format === 'table') {
         return { frames: series.length > 0 ? [tableFrame(t.refId, series)] : [], lines: [] };
       }
-      return { frames: rangeFrames(t.refId, series, t.legendFormat, t.instant ? to : from, to, step), lines: [] };
+      const frames = rangeFrames(t.refId, series, t.legendFormat, t.instant ? to : from, to, step);
+      return { frames: t.format === 'heatmap' ? bucketFrames(frames) : frames, lines: [] };
     })
   );
-  return { frames: answers.flatMap((a) => a.frames), lines: answers.flatMap((a) => a.lines) };
+  const found = answers.flatMap((a) => a.frames);
+  return { frames: found.length > 0 ? await transform(panel, found, fill) : found, lines: answers.flatMap((a) => a.lines) };
 }
 
 /** Whether an element has come into view: panels further down ask when people get to them. */

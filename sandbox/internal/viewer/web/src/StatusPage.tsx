@@ -13,15 +13,17 @@ export function StatusPage() {
         <div>
           <h2>Components</h2>
           <table>
-            <thead><tr><th scope="col">Component</th><th scope="col">Port</th><th scope="col">Address</th></tr></thead>
+            <thead><tr><th scope="col">Component</th><th scope="col">State</th><th scope="col">Addresses</th></tr></thead>
             <tbody>
-              {status?.components.flatMap((c) => c.ports.map((p, i) => (
-                <tr key={c.name + p.name}>
-                  <td>{i === 0 ? c.name : ''}</td>
-                  <td>{p.name}</td>
-                  <td>{p.url ? <a href={p.url}>{p.address}</a> : p.address}</td>
+              {status?.components.map((c) => (
+                <tr key={c.name}>
+                  <td><strong>{c.name}</strong></td>
+                  <td><span className={`state state-${c.ready ? 'ready' : 'firing'}`}>{c.ready ? 'ready' : 'not ready'}</span>{c.reason && <span className="quiet"> {c.reason}</span>}</td>
+                  <td>
+                    <ul className="ports">{c.ports.map((p) => <li key={p.name}><span className="quiet">{p.name}</span> {p.url ? <a href={p.url}>{p.address}</a> : p.address}</li>)}</ul>
+                  </td>
                 </tr>
-              )))}
+              ))}
             </tbody>
           </table>
         </div>
@@ -43,7 +45,7 @@ export function Notifications({ list }: { list: NonNullable<Awaited<ReturnType<t
     <ol className="notifications">
       {list.map((n) => (
         <li key={n.id}>
-          <span className="quiet">{dateTimeFormat(n.received)} · {n.kind}</span>
+          <span className="quiet">{dateTimeFormat(n.received)} · {n.kind === 'slack' ? 'Slack' : 'PagerDuty'}{n.severity && ` · ${n.severity}`}</span>
           <strong>{n.title}</strong>
           {n.text && <pre>{n.text}</pre>}
         </li>
@@ -66,7 +68,7 @@ function Faults() {
   return (
     <>
       <h2>Faults</h2>
-      {error && <p className="quiet">{error}</p>}
+      {error && <p role="alert" className="problem">{error}</p>}
       {value && value.active.length === 0 && <p className="quiet">Nothing is broken.</p>}
       {value && value.active.length > 0 && (
         <ul className="faults">
@@ -97,7 +99,7 @@ function Faults() {
               {['2m', '10m', '30m', '1h'].map((d) => <option key={d}>{d}</option>)}
             </select>
           </label>
-          <button type="submit">Break it</button>
+          <button type="submit" className="primary">Break it</button>
         </form>
       )}
       {chosen && <p className="quiet">{chosen.meaning}{chosen.alert ? `. Fires ${chosen.alert}.` : '.'}</p>}

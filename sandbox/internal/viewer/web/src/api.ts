@@ -1,7 +1,11 @@
 // What the viewer's server answers. Data sources are reached as in Grafana, through its proxy, by their uid.
+import type { TimeRange } from '@grafana/data';
+import type { Matcher } from './matchers';
+import { levelOf } from './panels/Logs';
+import { filtered, labelQuery } from './variables';
 
 export interface Port { name: string; address: string; url?: string }
-export interface Component { name: string; ports: Port[] }
+export interface Component { name: string; ports: Port[]; ready: boolean; reason?: string }
 export interface Alert {
   labels: Record<string, string>;
   annotations: Record<string, string>;
@@ -47,7 +51,7 @@ export const getDashboard = (uid: string) =>
 
 const proxy = (uid: string, path: string) => `/api/datasources/proxy/uid/${encodeURIComponent(uid)}${path}`;
 
-export interface PromSeries { metric: Record<string, string>; values?: Array<[number, string]>; value?: [number, string] }
+export interface PromSeries { metric: Record<string, string>; /** Where it has one of its own. */ name?: string; values?: Array<[number, string]>; value?: [number, string] }
 
 /** A PromQL query over a range, or of one instant where step is 0. Times are in seconds. */
 export async function prometheus(uid: string, expr: string, from: number, to: number, step: number, signal?: AbortSignal) {
@@ -65,14 +69,31 @@ export async function prometheus(uid: string, expr: string, from: number, to: nu
   return answer.data.result as PromSeries[];
 }
 
-export async function labelValues(uid: string, label: string, match?: string) {
-  const query = match ? '?' + new URLSearchParams({ 'match[]': match }) : '';
-  const answer = await request<{ data: string[] }>(proxy(uid, `/api/v1/label/${label}/values${query}`));
-  return answer.data;
+/** What a query of a variable finds: label_values(…), label_names(), metrics(…) or query_result(…), as in Grafana. */
+export async function variableOptions(uid: string, query: string, regex: string | undefined, range: TimeRange): Promise<string[]> {
+  const span = { start: String(Math.floor(range.from.valueOf() / 1000)), end: String(Math.ceil(range.to.valueOf() / 1000)) };
+  const labels = async (path: string, match?: string) =>
+    (await request<{ data: string[] }>(proxy(uid, `${path}?${new URLSearchParams({ ...span, ...(match ? { 'match[]': match } : {}) })}`))).data;
+  const values = labelQuery(query), [, call, inner] = /^(label_names|metrics|query_result)\((.*)\)$/s.exec(query.trim()) ?? [];
+  if (values) {
+    return filtered(await labels(`/api/v1/label/${values.label}/values`, values.match), regex);
+  }
+  if (call === 'label_names') {
+    return filtered(await labels('/api/v1/labels'), regex);
+  }
+  if (call === 'metrics') {
+    return filtered((await labels('/api/v1/label/__name__/values')).filter((name) => new RegExp(inner.trim()).test(name)), regex);
+  }
+  const series = await prometheus(uid, call === 'query_result' ? inner : query, 0, range.to.valueOf() / 1000, 0);
+  return filtered(series.map((s) => {
+    const { __name__: name = '', ...rest } = s.metric;
+    return `${name}{${Object.entries(rest).map(([k, v]) => `${k}="${v}"`).join(',')}} ${s.value?.[1] ?? ''} ${Math.round((s.value?.[0] ?? 0) * 1000)}`;
+  }), regex);
 }
 
 export interface LogLine { id: string; index: string; source: Record<string, any> }
-export interface LogAnswer { total: number; lines: LogLine[]; histogram: Array<{ key: number; doc_count: number }> }
+/** histogram counts lines over time, and by level. */
+export interface LogAnswer { total: number; lines: LogLine[]; histogram: Array<{ key: number; doc_count: number; levels: Record<string, number> }> }
 
 /** The newest log lines that a Lucene query finds. Times are in milliseconds. */
 export async function searchLogs(uid: string, query: string, from: number, to: number, size: number, signal?: AbortSignal): Promise<LogAnswer> {
@@ -84,7 +105,7 @@ export async function searchLogs(uid: string, query: string, from: number, to: n
       { query_string: { query: query.trim() === '' ? '*' : query, analyze_wildcard: true } },
     ] } },
     aggs: { over_time: { date_histogram: { field: '@timestamp', fixed_interval: bucket(to - from), min_doc_count: 0,
-      extended_bounds: { min: Math.floor(from), max: Math.ceil(to) } } } },
+      extended_bounds: { min: Math.floor(from), max: Math.ceil(to) } }, aggs: { level: { terms: { field: 'level', size: 20 } } } } },
   };
   const answer = await request<any>(proxy(uid, '/logs-*/_search?ignore_unavailable=true'), {
     method: 'POST', signal, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
@@ -92,20 +113,26 @@ export async function searchLogs(uid: string, query: string, from: number, to: n
   return {
     total: answer.hits.total.value,
     lines: answer.hits.hits.map((h: any) => ({ id: h._id, index: h._index, source: h._source })),
-    histogram: answer.aggregations?.over_time?.buckets ?? [],
+    histogram: (answer.aggregations?.over_time?.buckets ?? []).map((b: any) => {
+      const levels: Record<string, number> = {};
+      for (const l of b.level?.buckets ?? []) {
+        levels[levelOf(l.key).name] = (levels[levelOf(l.key).name] ?? 0) + l.doc_count;
+      }
+      const known = Object.values(levels).reduce((a, n) => a + n, 0);
+      return { key: b.key, doc_count: b.doc_count, levels: { ...levels, unknown: (levels.unknown ?? 0) + b.doc_count - known } };
+    }),
   };
 }
 
+const widths = [[1000, '1s'], [5000, '5s'], [10_000, '10s'], [30_000, '30s'], [60_000, '1m'], [300_000, '5m'],
+  [600_000, '10m'], [1_800_000, '30m'], [3_600_000, '1h'], [10_800_000, '3h'], [86_400_000, '1d']] as const;
+const widthOf = (ms: number) => widths.find(([width]) => ms / width <= 60) ?? widths[widths.length - 1];
+
 /** About 60 bars, of a width that people count in. */
-export function bucket(ms: number): string {
-  for (const [width, name] of [[1000, '1s'], [5000, '5s'], [10_000, '10s'], [30_000, '30s'], [60_000, '1m'], [300_000, '5m'],
-    [600_000, '10m'], [1_800_000, '30m'], [3_600_000, '1h'], [10_800_000, '3h']] as const) {
-    if (ms / width <= 60) {
-      return name;
-    }
-  }
-  return '1d';
-}
+export const bucket = (ms: number): string => widthOf(ms)[1];
+
+/** How wide such a bar is, in milliseconds. */
+export const bucketWidth = (ms: number): number => widthOf(ms)[0];
 
 export interface Span {
   traceID: string; spanID: string; operationName: string; startTime: number; duration: number; processID: string;
@@ -118,10 +145,21 @@ export interface Trace { traceID: string; spans: Span[]; processes: Record<strin
 export const traceServices = (uid: string) => request<{ data: string[] | null }>(proxy(uid, '/api/services')).then((a) => a.data ?? []);
 export const getTrace = (uid: string, id: string) =>
   request<{ data: Trace[] }>(proxy(uid, '/api/traces/' + encodeURIComponent(id))).then((a) => a.data[0]);
-export const searchTraces = (uid: string, service: string, from: number, to: number, limit: number) =>
+export const traceOperations = (uid: string, service: string) =>
+  request<{ data: string[] | null }>(proxy(uid, `/api/services/${encodeURIComponent(service)}/operations`)).then((a) => a.data ?? []);
+export const searchTraces = (uid: string, service: string, operation: string, from: number, to: number, limit: number) =>
   request<{ data: Trace[] | null }>(proxy(uid, '/api/traces?' + new URLSearchParams({
-    service, start: String(Math.floor(from * 1000)), end: String(Math.ceil(to * 1000)), limit: String(limit),
+    service, ...(operation ? { operation } : {}), start: String(Math.floor(from * 1000)), end: String(Math.ceil(to * 1000)), limit: String(limit),
   }))).then((a) => a.data ?? []);
+
+/** An alert rule of Prometheus; duration is in seconds. */
+export interface AlertRule {
+  name: string; group: string; query: string; duration: number; state: 'firing' | 'pending' | 'inactive'; health: string; lastError?: string;
+  labels: Record<string, string>; annotations: Record<string, string>; alerts: Alert[];
+}
+export const alertRules = () =>
+  request<{ data: { groups: Array<{ name: string; rules: Array<Omit<AlertRule, 'group'>> }> } }>(proxy('prometheus', '/api/v1/rules?type=alert'))
+    .then((a) => a.data.groups.flatMap((g) => g.rules.map((r): AlertRule => ({ ...r, group: g.name }))));
 
 export interface AmAlert {
   fingerprint: string; labels: Record<string, string>; annotations: Record<string, string>; startsAt: string;
@@ -129,17 +167,15 @@ export interface AmAlert {
 }
 export const amAlerts = () => request<AmAlert[]>(proxy('alertmanager', '/api/v2/alerts'));
 export interface Silence {
-  id: string; status: { state: string }; comment: string; createdBy: string; endsAt: string;
-  matchers: Array<{ name: string; value: string; isRegex: boolean; isEqual: boolean }>;
+  id: string; status: { state: string }; comment: string; createdBy: string; endsAt: string; matchers: Matcher[];
 }
 export const silences = () => request<Silence[]>(proxy('alertmanager', '/api/v2/silences'));
-export const silence = (labels: Record<string, string>, hours: number, comment: string) =>
+export const silence = (matchers: Matcher[], hours: number, comment: string) =>
   request<{ silenceID: string }>(proxy('alertmanager', '/api/v2/silences'), {
     method: 'POST', headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({
-      matchers: Object.entries(labels).map(([name, value]) => ({ name, value, isRegex: false, isEqual: true })),
+      matchers, createdBy: 'sandbox', comment,
       startsAt: new Date().toISOString(), endsAt: new Date(Date.now() + hours * 3_600_000).toISOString(),
-      createdBy: 'sandbox', comment,
     }),
   });
 export const expireSilence = (id: string) => request<void>(proxy('alertmanager', '/api/v2/silence/' + id), { method: 'DELETE' });

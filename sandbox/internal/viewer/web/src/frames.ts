@@ -1,5 +1,5 @@
 import {
-  FieldType, getDisplayProcessor, getFieldDisplayName, getMinMaxAndDelta, toDataFrame, type DataFrame, type Field, type FieldConfigSource, type GrafanaTheme2, type Labels,
+  fieldMatchers, FieldType, getDisplayProcessor, getFieldDisplayName, getMinMaxAndDelta, toDataFrame, type DataFrame, type Field, type FieldConfigSource, type GrafanaTheme2, type Labels,
 } from '@grafana/data';
 import type { PromSeries } from './api';
 
@@ -27,12 +27,23 @@ export function rangeFrames(refId: string, series: PromSeries[], pattern: string
     const { __name__: _, ...labels } = s.metric;
     return toDataFrame({
       refId,
-      name: legend(pattern, s.metric),
+      name: s.name ?? legend(pattern, s.metric),
       fields: [
         { name: 'Time', type: FieldType.time, values: times },
-        { name: 'Value', type: FieldType.number, labels, config: { displayNameFromDS: legend(pattern, s.metric) }, values },
+        { name: 'Value', type: FieldType.number, labels, config: { displayNameFromDS: s.name ?? legend(pattern, s.metric) }, values },
       ],
     });
+  });
+}
+
+/** The buckets of a histogram, each with what is in it alone: Prometheus counts all below a bound. */
+export function bucketFrames(frames: DataFrame[]): DataFrame[] {
+  const bound = (f: DataFrame) => Number((f.fields[1].labels?.le ?? '').replace('+Inf', 'Infinity'));
+  const sorted = frames.filter((f) => f.fields[1].labels?.le).sort((a, b) => bound(a) - bound(b));
+  return sorted.map((f, i) => {
+    const below = i > 0 ? sorted[i - 1].fields[1].values : [];
+    const values = f.fields[1].values.map((v: number | null, at: number) => (v === null ? null : Math.max(0, v - (below[at] ?? 0))));
+    return { ...f, fields: [f.fields[0], { ...f.fields[1], values }] };
   });
 }
 
@@ -55,25 +66,27 @@ function number(text: string): number {
 
 /** Gives fields the panel's unit, thresholds, colours and limits, and each series its place in the palette. */
 export function withConfig(data: DataFrame[], fieldConfig: FieldConfigSource, theme: GrafanaTheme2): DataFrame[] {
-  const defaults = { ...fieldConfig?.defaults };
-  if (defaults.thresholds) {
-    // JSON has no -Infinity: the first step is saved with null.
-    const steps = defaults.thresholds.steps.map((step, i) => (i === 0 ? { ...step, value: -Infinity } : step));
-    defaults.thresholds = { ...defaults.thresholds, steps };
-  }
+  const { custom, ...defaults } = { ...fieldConfig?.defaults };
   let seriesIndex = -1;
   return data.map((frame) => ({
     ...frame,
     fields: frame.fields.map((old): Field => {
+      const own = overridden(old, frame, data, fieldConfig);
+      const config = { ...defaults, ...old.config, ...own.config, custom: { ...custom, ...old.config.custom, ...own.custom } };
+      if (config.thresholds) {
+        // JSON has no -Infinity: the first step is saved with null.
+        const steps = config.thresholds.steps.map((step: any, i: number) => (i === 0 ? { ...step, value: -Infinity } : step));
+        config.thresholds = { ...config.thresholds, steps };
+      }
       if (old.type !== FieldType.number) {
-        return { ...old, display: getDisplayProcessor({ field: old, theme }) };
+        // Words and times have no unit, and no limits.
+        const { unit: _, thresholds: _t, min: _m, max: _x, decimals: _d, color: _c, ...words } = config;
+        const field: Field = { ...old, config: { ...words, ...old.config, ...own.config, custom: config.custom } };
+        field.display = getDisplayProcessor({ field, theme });
+        return field;
       }
       seriesIndex++;
-      const field: Field = {
-        ...old,
-        config: { ...defaults, ...old.config, ...overridden(old, fieldConfig), custom: { ...old.config.custom, ...defaults.custom } },
-        state: { ...old.state, seriesIndex },
-      };
+      const field: Field = { ...old, config, state: { ...old.state, seriesIndex } };
       field.state!.displayName = getFieldDisplayName(field, frame, data);
       field.state!.range = getMinMaxAndDelta(field);
       field.display = getDisplayProcessor({ field, theme });
@@ -82,27 +95,18 @@ export function withConfig(data: DataFrame[], fieldConfig: FieldConfigSource, th
   }));
 }
 
-/** What a panel says of single series, chosen by name or by a regular expression. */
-function overridden(field: Field, fieldConfig: FieldConfigSource): Record<string, unknown> {
-  const name = field.config.displayNameFromDS ?? field.name;
-  const out: Record<string, unknown> = {};
+/** What a panel says of single fields, chosen by Grafana's own matchers. */
+function overridden(field: Field, frame: DataFrame, all: DataFrame[], fieldConfig: FieldConfigSource) {
+  const config: Record<string, any> = {}, custom: Record<string, any> = {};
   for (const { matcher, properties } of fieldConfig?.overrides ?? []) {
-    const fits = matcher.id === 'byName' ? matcher.options === name
-      : matcher.id === 'byRegexp' ? new RegExp(String(matcher.options).replace(/^\/(.*)\/\w*$/, '$1')).test(name) : false;
-    if (fits) {
-      properties.filter((p) => !p.id.startsWith('custom.')).forEach((p) => { out[p.id] = p.value; });
+    const fits = fieldMatchers.getIfExists(matcher.id)?.get(matcher.options)(field, frame, all) ?? false;
+    for (const p of fits ? properties : []) {
+      const path = p.id.split('.');
+      let at = path[0] === 'custom' ? custom : config;
+      const names = path[0] === 'custom' ? path.slice(1) : path;
+      names.slice(0, -1).forEach((name) => { at = at[name] ??= {}; });
+      at[names[names.length - 1]] = p.value;
     }
   }
-  return out;
-}
-
-/** The last value that is a number. */
-export function last(field: Field): number | null {
-  for (let i = field.values.length - 1; i >= 0; i--) {
-    const v = field.values[i];
-    if (v !== null && v !== undefined && !Number.isNaN(v)) {
-      return v;
-    }
-  }
-  return null;
+  return { config, custom };
 }

@@ -1,6 +1,7 @@
 import type { TimeRange } from '@grafana/data';
 import { prometheus, type PromSeries } from './api';
 import { legend } from './frames';
+import { sourceOf, type Source } from './sources';
 import { interpolate, type Variable } from './variables';
 
 /** A time at which something was so, as an alert that fired; in milliseconds. */
@@ -25,15 +26,16 @@ export function spans(series: PromSeries[], step: number, titleFormat: string | 
 const colors: Record<string, string> = { red: '#f2495c', orange: '#ff9830', yellow: '#fade2a', green: '#73bf69', blue: '#5794f2', purple: '#b877d9' };
 
 /** The marks of a dashboard's annotations. What cannot be asked is left out: the panels say so themselves. */
-export async function marksOf(dashboard: any, range: TimeRange, variables: Variable[]): Promise<Mark[]> {
+export async function marksOf(dashboard: any, range: TimeRange, variables: Variable[], sources: Source[]): Promise<Mark[]> {
   const from = range.from.valueOf() / 1000, to = range.to.valueOf() / 1000;
   const step = Math.max(15, Math.ceil((to - from) / 500 / 15) * 15);
   const all = await Promise.all(
     (dashboard.annotations?.list ?? [])
-      .filter((a: any) => a.enable !== false && a.datasource?.type === 'prometheus' && a.expr)
+      .filter((a: any) => a.enable !== false && (a.expr || a.target?.expr))
       .map(async (a: any): Promise<Mark[]> => {
-        const series = await prometheus(interpolate(a.datasource.uid, variables), interpolate(a.expr, variables), Math.floor(from / step) * step, to, step)
-          .catch(() => []);
+        const series = await (async () => prometheus(
+          sourceOf(a.datasource, sources, variables).uid, interpolate(a.expr || a.target.expr, variables), Math.floor(from / step) * step, to, step
+        ))().catch(() => []);
         return spans(series, step, a.titleFormat, colors[a.iconColor] ?? a.iconColor ?? colors.red);
       })
   );

@@ -59,6 +59,9 @@ export function answer(p: Preview, path: string, body: string, params = previewP
   if (path.startsWith('/api/search')) {
     return boards.map((b) => ({ uid: b.uid, title: b.title, url: '/d/' + b.uid, tags: b.tags ?? [] }));
   }
+  if (path.startsWith('/api/datasources') && !path.includes('/proxy/')) {
+    return [{ uid: 'prometheus', name: 'Prometheus', type: 'prometheus', isDefault: true }, { uid: 'elasticsearch', name: 'Elasticsearch', type: 'elasticsearch' }];
+  }
   const uid = /^\/api\/dashboards\/uid\/([^/?]+)/.exec(path)?.[1];
   if (uid) {
     const dashboard = boards.find((b) => b.uid === decodeURIComponent(uid));
@@ -79,6 +82,9 @@ export function answer(p: Preview, path: string, body: string, params = previewP
     return { data: [] };
   }
   if (path.includes('/_search')) {
+    if (!JSON.parse(body).size) {
+      throw new Refused('A preview does not count log lines.');
+    }
     const text = JSON.parse(body).query.bool.filter.find((f: any) => f.query_string).query_string.query;
     const hits = found(answers.logs, text === '*' && !('*' in answers.logs) ? '' : text)
       .map((source, i) => ({ _id: String(i), _index: 'preview', _source: source }));

@@ -30,10 +30,17 @@ export function rangeParams(range: TimeRange): { from: string; to: string } {
   return { from: say(range.raw.from), to: say(range.raw.to) };
 }
 
-/** A panel's step in seconds: as many points as it has pixels, but no more than there are scrapes. */
-export function stepOf(range: TimeRange, width: number, scrape = 15): number {
-  const ms = rangeUtil.roundInterval((range.to.valueOf() - range.from.valueOf()) / Math.max(100, width / 2));
-  return Math.max(scrape, Math.ceil(ms / 1000));
+/** A panel's step in seconds: as many points as it has pixels or wants, but no more than there are scrapes, nor finer than it says. */
+export function stepOf(range: TimeRange, width: number, panel: any = {}, scrape = 15): number {
+  const points = panel.maxDataPoints ?? Math.max(100, width / 2);
+  const ms = rangeUtil.roundInterval((range.to.valueOf() - range.from.valueOf()) / points);
+  return Math.max(scrape, seconds(panel.interval), Math.ceil(ms / 1000));
+}
+
+/** A length of time such as "30s" or ">1m"; 0 for none. */
+function seconds(text: unknown): number {
+  const plain = typeof text === 'string' ? text.replace(/^>/, '') : '';
+  return plain && !plain.includes('$') ? rangeUtil.intervalToSeconds(plain) : 0;
 }
 
 /** Grafana's rule for $__rate_interval: four scrapes, and at least the step and one. */

@@ -1,4 +1,5 @@
 // A dashboard's variables, and putting their values into texts as Grafana does.
+import type { Source } from './sources';
 
 export interface Variable {
   name: string;
@@ -12,7 +13,10 @@ export interface Variable {
   includeAll: boolean;
   allValue?: string;
   query?: string;
+  regex?: string;
   datasource?: string;
+  /** Not offered on the page. */
+  hidden?: boolean;
 }
 
 const reference = /\$\{(\w+)((?:\.[^:}]+)?)(?::([^}]*))?\}|\$(\w+)|\[\[(\w+)(?::([^\]]*))?\]\]/g;
@@ -20,23 +24,58 @@ const reference = /\$\{(\w+)((?:\.[^:}]+)?)(?::([^}]*))?\}|\$(\w+)|\[\[(\w+)(?::
 export const ALL = '$__all';
 
 /** The variables of a dashboard with the values of the address, else those that are saved in it. */
-export function variablesOf(dashboard: any, params: URLSearchParams): Variable[] {
+export function variablesOf(dashboard: any, params: URLSearchParams, sources: Source[] = []): Variable[] {
   return (dashboard.templating?.list ?? []).map((v: any): Variable => {
-    const saved = v.current?.value;
+    const saved = [v.current?.value ?? []].flat().map(String);
     const chosen = params.getAll('var-' + v.name);
+    const query: string | undefined = typeof v.query === 'string' ? v.query : v.query?.query;
+    const options = optionsOf(v, query, sources);
+    let value = chosen.length > 0 ? chosen : saved;
+    if (value.length === 0) {
+      value = v.includeAll || v.type === 'query' ? [ALL] : options.slice(0, 1);
+    }
+    if (v.type === 'datasource' && sources.length > 0 && chosen.length === 0 && !value.every((o) => options.includes(o))) {
+      value = sources.filter((s) => s.type === query && value.includes(s.name)).map((s) => s.uid);
+      value = value.length > 0 ? value : options.slice(0, 1);
+    }
     return {
       name: v.name,
       label: v.label || v.name,
       kind: v.type,
-      options: v.type === 'datasource' ? [v.query] : (v.options ?? []).map((o: any) => String(o.value)).filter((o: string) => o !== ALL),
-      value: chosen.length > 0 ? chosen : saved === undefined ? [ALL] : [saved].flat().map(String),
+      hidden: v.hide === 2 || v.type === 'constant',
+      options,
+      value,
       multi: !!v.multi,
       includeAll: !!v.includeAll,
       allValue: v.allValue || undefined,
-      query: typeof v.query === 'string' ? v.query : v.query?.query,
-      datasource: v.datasource?.uid,
+      query,
+      regex: v.regex || undefined,
+      datasource: v.datasource?.uid ?? v.datasource ?? undefined,
     };
   });
+}
+
+/** What can be chosen, as far as the dashboard itself says so. */
+function optionsOf(v: any, query: string | undefined, sources: Source[]): string[] {
+  if (v.type === 'datasource') {
+    return sources.length > 0 ? sources.filter((s) => s.type === query).map((s) => s.uid) : [query ?? ''];
+  }
+  const saved = (v.options ?? []).map((o: any) => String(o.value)).filter((o: string) => o !== ALL);
+  if (saved.length > 0 || !query || !['custom', 'interval', 'constant', 'textbox'].includes(v.type)) {
+    return saved;
+  }
+  // "text : value, text : value"
+  return ['constant', 'textbox'].includes(v.type) ? [query] : query.split(',').map((o) => o.replace(/^.+ : /, '').trim());
+}
+
+/** Filters and cuts what a query has found, as the variable's regular expression says: its first group is the value. */
+export function filtered(found: string[], regex: string | undefined): string[] {
+  if (!regex) {
+    return found;
+  }
+  const [, body, flags] = /^\/(.*)\/([a-z]*)$/s.exec(regex) ?? [undefined, `^${regex}$`, ''];
+  const r = new RegExp(body, flags.replace('g', ''));
+  return [...new Set(found.flatMap((text) => { const m = r.exec(text); return m ? [m.groups?.value ?? m[1] ?? text] : []; }))];
 }
 
 const escapeRegex = (s: string) => s.replace(/[\\^$*+?.()|[\]{}/]/g, '\\\\$&');

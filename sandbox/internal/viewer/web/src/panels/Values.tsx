@@ -1,7 +1,11 @@
-import { formattedValueToString, getDisplayProcessor, VizOrientation, type DataFrame, type Field, type GrafanaTheme2 } from '@grafana/data';
-import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode } from '@grafana/ui';
-import { BarGaugeNamePlacement } from '@grafana/schema';
-import { last } from '../frames';
+import {
+  FieldType, formattedValueToString, getDisplayValueAlignmentFactors, getFieldDisplayValues, VizOrientation,
+  type DataFrame, type DisplayValue, type DisplayValueAlignmentFactors, type FieldDisplay, type GrafanaTheme2,
+} from '@grafana/data';
+import {
+  BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode, VizRepeater, type VizRepeaterRenderValueProps,
+} from '@grafana/ui';
+import { useState } from 'react';
 
 interface Props {
   panel: any;
@@ -9,139 +13,172 @@ interface Props {
   width: number;
   height: number;
   theme: GrafanaTheme2;
+  fill(text: string): string;
 }
 
-const values = (frames: DataFrame[]) =>
-  frames.flatMap((frame) => frame.fields.filter((f) => f.type === 'number').map((field) => ({ frame, field })));
-
-const nameOf = (field: Field) => field.state?.displayName ?? field.config.displayNameFromDS ?? field.name;
-
-/** The number of columns that leaves the fewest gaps and makes tiles about twice as wide as high. */
-export function columnsFor(n: number, width: number, height: number): number {
-  let best = 1, least = Infinity;
-  for (let c = 1; c <= n; c++) {
-    const rows = Math.ceil(n / c);
-    const cost = Math.abs(Math.log(width / c / (height / rows) / 1.8)) + (c * rows - n) / n;
-    if (cost < least) {
-      best = c;
-      least = cost;
-    }
-  }
-  return best;
+/** The values that a panel reduces its series to, as Grafana computes them. */
+function reduced({ panel, frames, theme, fill }: Props, sparkline = false): FieldDisplay[] {
+  const reduceOptions = { calcs: ['lastNotNull'], values: false, ...panel.options?.reduceOptions };
+  return getFieldDisplayValues({
+    data: frames, reduceOptions, fieldConfig: panel.fieldConfig ?? { defaults: {}, overrides: [] }, replaceVariables: fill, theme, sparkline, timeZone: 'browser',
+  });
 }
 
-/** The present value of each series, with its course behind it. */
-export function Stat({ panel, frames, width, height, theme }: Props) {
-  const all = values(frames);
-  if (all.length === 0) {
-    return null;
-  }
-  const columns = columnsFor(all.length, width, height);
-  const rows = Math.ceil(all.length / columns);
-  const w = Math.floor(width / columns) - 4, h = Math.floor(height / rows) - 4;
-  const options = panel.options ?? {};
+type Drawn = VizRepeaterRenderValueProps<FieldDisplay, DisplayValueAlignmentFactors>;
+
+/** One value beside or below another, arranged as Grafana does. */
+function Each({ all, draw, grid, spacing, most, ...props }: Props & {
+  all: FieldDisplay[]; draw(at: Drawn): React.JSX.Element; grid?: boolean; spacing: number; most?: number;
+}) {
   return (
-    <div className="tiles" style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
-      {all.map(({ field, frame }, i) => {
-        const display = (field.display ?? getDisplayProcessor({ field, theme }))(last(field));
-        const time = frame.fields.find((f) => f.type === 'time');
-        return (
-          <BigValue
-            key={i} theme={theme} width={w} height={h}
-            value={{ ...display, title: nameOf(field) }}
-            sparkline={options.graphMode === BigValueGraphMode.Area && field.values.length > 2
-              ? ({ y: field, x: time } as any) : undefined}
-            graphMode={options.graphMode ?? BigValueGraphMode.None}
-            colorMode={options.colorMode ?? BigValueColorMode.Value}
-            justifyMode={options.justifyMode ?? BigValueJustifyMode.Auto}
-            textMode={!options.textMode || options.textMode === BigValueTextMode.Auto
-              ? all.length > 1 ? BigValueTextMode.ValueAndName : BigValueTextMode.Value : options.textMode}
-          />
-        );
-      })}
-    </div>
+    <VizRepeater<FieldDisplay, DisplayValueAlignmentFactors>
+      getValues={() => all} source={all} renderCounter={0} renderValue={draw} width={props.width} height={props.height} autoGrid={grid}
+      orientation={props.panel.options?.orientation || VizOrientation.Auto} itemSpacing={spacing} minVizHeight={grid ? undefined : 16} minVizWidth={grid ? undefined : 8} maxVizHeight={most}
+      getAlignmentFactors={(values) => getDisplayValueAlignmentFactors(values)}
+    />
   );
 }
 
-/** The present value of each series as a bar on a scale. */
-export function Bars({ panel, frames, width, height, theme }: Props) {
-  const all = values(frames);
-  const h = Math.min(60, Math.floor(height / Math.max(1, all.length)) - 6);
-  // All bars begin where the longest name ends.
-  const longest = (texts: string[]) => texts.reduce((a, b) => (b.length > a.length ? b : a), '');
-  const aligned = {
-    title: longest(all.map(({ field }) => nameOf(field))),
-    text: longest(all.map(({ field }) => formattedValueToString((field.display ?? getDisplayProcessor({ field, theme }))(last(field))))),
-  };
+/** The value of each series, with its course behind it. */
+export function Stat(props: Props) {
+  const { panel: { options = {} }, theme } = props;
+  const graph = options.graphMode ?? BigValueGraphMode.Area;
   return (
-    <div className="bars">
-      {all.map(({ field }, i) => {
-        const process = field.display ?? getDisplayProcessor({ field, theme });
-        return (
-          <BarGauge
-            key={i} theme={theme} width={width} height={h} field={field.config} display={process}
-            value={{ ...process(last(field)), title: nameOf(field) }}
-            orientation={VizOrientation.Horizontal} displayMode={panel.options?.displayMode ?? 'basic'} showUnfilled
-            alignmentFactors={aligned} namePlacement={aligned.title.length * 8 > width * 0.25 ? BarGaugeNamePlacement.Top : BarGaugeNamePlacement.Auto}
-            text={{ titleSize: 14, valueSize: 16 }}
-          />
-        );
-      })}
-    </div>
+    <Each
+      {...props} grid spacing={3} all={reduced(props, graph !== BigValueGraphMode.None)}
+      draw={({ value, width, height, count, alignmentFactors }) => (
+        <BigValue
+          theme={theme} width={width} height={height} value={value.display} count={count} sparkline={value.sparkline} alignmentFactors={alignmentFactors}
+          graphMode={graph} colorMode={options.colorMode ?? BigValueColorMode.Value} justifyMode={options.justifyMode ?? BigValueJustifyMode.Auto}
+          textMode={options.textMode ?? BigValueTextMode.Auto} text={options.text}
+        />
+      )}
+    />
   );
 }
 
-/** One value each on a dial. */
-export function Dial({ frames, width, height, theme }: Props) {
-  const all = values(frames);
-  const size = Math.min(width / Math.max(1, all.length), height) - 8;
+/** The value of each series as a bar on a scale. */
+export function Bars(props: Props) {
+  const { panel: { options = {} }, theme } = props;
+  const spacing = options.displayMode === 'lcd' ? 2 : 10;
   return (
-    <div className="dials">
-      {all.map(({ field }, i) => {
-        const v = last(field);
-        const display = (field.display ?? getDisplayProcessor({ field, theme }))(v);
-        const min = field.config.min ?? 0, max = field.config.max ?? 100;
-        const share = v === null ? 0 : Math.min(1, Math.max(0, (v - min) / (max - min || 1)));
+    <Each
+      {...props} spacing={spacing} all={reduced(props)} most={options.maxVizHeight ?? 300}
+      draw={({ value, width, height, orientation, count, alignmentFactors }) => (
+        <BarGauge
+          theme={theme} width={width} height={height} field={value.field} display={value.view?.getFieldDisplayProcessor(value.colIndex ?? 0)} value={value.display}
+          orientation={orientation} displayMode={options.displayMode ?? 'gradient'} showUnfilled={options.showUnfilled ?? true} itemSpacing={spacing}
+          alignmentFactors={count > 1 ? alignmentFactors : undefined} valueDisplayMode={options.valueMode} namePlacement={options.namePlacement} text={options.text}
+        />
+      )}
+    />
+  );
+}
+
+/** The value of each series on a dial, in the manner of Grafana's gauge. */
+export function Dial(props: Props) {
+  const { theme } = props;
+  return (
+    <Each
+      {...props} spacing={8} all={reduced(props)}
+      draw={({ value: { display, field }, width, height, count }) => {
+        const named = count > 1 || display.title;
+        const size = Math.max(20, Math.min(width, (height - (named ? 20 : 0)) / 0.86));
+        const min = field.min ?? 0, max = field.max ?? 100;
+        const share = Number.isNaN(display.numeric) ? 0 : Math.min(1, Math.max(0, (display.numeric - min) / (max - min || 1)));
         const point = (s: number, r: number) => {
           const angle = Math.PI * (1.25 - 1.5 * s);
           return `${50 + r * Math.cos(angle)} ${50 - r * Math.sin(angle)}`;
         };
-        const arc = (to: number) => `M ${point(0, 40)} A 40 40 0 ${to > 2 / 3 ? 1 : 0} 1 ${point(to, 40)}`;
-        const text = `${display.prefix ?? ''}${display.text}${display.suffix ?? ''}`;
+        const arc = (from: number, to: number, r: number) => `M ${point(from, r)} A ${r} ${r} 0 ${to - from > 2 / 3 ? 1 : 0} 1 ${point(to, r)}`;
+        const steps = (field.thresholds?.steps ?? []).map((s) => ({ ...s, at: Math.min(1, Math.max(0, ((s.value ?? -Infinity) - min) / (max - min || 1))) }));
+        const text = formattedValueToString(display);
         return (
-          <svg key={i} viewBox="0 0 100 92" width={size} height={size * 0.92} role="img" aria-label={`${nameOf(field)}: ${text}`}>
-            <path d={arc(0.9999)} fill="none" stroke={theme.colors.background.secondary} strokeWidth={11} />
-            <path d={arc(Math.max(0.0001, share))} fill="none" stroke={display.color} strokeWidth={11} />
-            <text x="50" y="55" textAnchor="middle" fontSize="15" fontWeight="600" fill={display.color}>{text}</text>
-            <text x="50" y="85" textAnchor="middle" fontSize="8" fill={theme.colors.text.secondary}>{nameOf(field)}</text>
-          </svg>
+          <div className="dial" style={{ width, height }}>
+            <svg viewBox="0 0 100 86" width={size} height={size * 0.86} role="img" aria-label={`${display.title ?? ''}: ${text}`}>
+              {steps.map((s, i) => (
+                <path key={i} d={arc(s.at, i + 1 < steps.length ? steps[i + 1].at : 0.9999, 47)} fill="none" stroke={theme.visualization.getColorByName(s.color)} strokeWidth={2} />
+              ))}
+              <path d={arc(0, 0.9999, 38)} fill="none" stroke={theme.colors.background.secondary} strokeWidth={13} />
+              <path d={arc(0, Math.max(0.0001, share), 38)} fill="none" stroke={display.color} strokeWidth={13} />
+              <text x="50" y="55" textAnchor="middle" fontSize={Math.min(16, 84 / Math.max(4, text.length))} fontWeight="500" fill={display.color}>{text}</text>
+            </svg>
+            {named && <div className="dial-name" title={display.title}>{display.title}</div>}
+          </div>
         );
-      })}
+      }}
+    />
+  );
+}
+
+/** The share that each series has of all. */
+export function Pie(props: Props) {
+  const { panel: { options = {} }, width, height, theme } = props;
+  const all = reduced(props).filter((v) => v.display.numeric > 0);
+  const total = all.reduce((sum, v) => sum + v.display.numeric, 0);
+  const side = width > 1.6 * height ? Math.min(height, width * 0.5) : Math.min(width, height * 0.65);
+  const inner = options.pieType === 'donut' ? 26 : 0;
+  let at = 0;
+  const point = (share: number, r: number) => `${50 + r * Math.sin(2 * Math.PI * share)} ${50 - r * Math.cos(2 * Math.PI * share)}`;
+  return (
+    <div className="pie" style={{ flexDirection: width > 1.6 * height ? 'row' : 'column' }}>
+      <svg viewBox="0 0 100 100" width={side} height={side} role="img" aria-label={all.map((v) => `${v.display.title}: ${formattedValueToString(v.display)}`).join(', ')}>
+        {all.map((v, i) => {
+          const from = at, to = (at += v.display.numeric / total);
+          const end = to - from > 0.9999 ? from + 0.9999 : to, large = end - from > 0.5 ? 1 : 0;
+          return (
+            <path
+              key={i} fill={v.display.color} stroke={theme.colors.background.primary} strokeWidth={0.5}
+              d={`M ${point(from, 48)} A 48 48 0 ${large} 1 ${point(end, 48)} L ${point(end, inner)} A ${inner} ${inner} 0 ${large} 0 ${point(from, inner)} Z`}
+            >
+              <title>{`${v.display.title}: ${formattedValueToString(v.display)} (${((100 * v.display.numeric) / total).toFixed(0)} %)`}</title>
+            </path>
+          );
+        })}
+      </svg>
+      <ul>{all.map((v, i) => <li key={i}><span className="swatch" style={{ background: v.display.color }} />{v.display.title} <b>{formattedValueToString(v.display)}</b></li>)}</ul>
     </div>
   );
 }
 
 /** Rows and columns: a table that a screen reader can read. */
-export function Rows({ panel, frames, height }: { panel: any; frames: DataFrame[]; height: number }) {
-  const hidden = new Set<string>();
-  for (const t of panel.transformations ?? []) {
-    if (t.id === 'organize') {
-      Object.entries(t.options?.excludeByName ?? {}).forEach(([name, out]) => out && hidden.add(name));
-    }
-  }
-  const frame = frames[0];
+export function Rows({ panel, frames, height }: Pick<Props, 'panel' | 'frames' | 'height'>) {
+  const [chosen, choose] = useState(0);
+  const frame = frames[Math.min(chosen, frames.length - 1)];
   if (!frame) {
     return null;
   }
-  const fields = frame.fields.filter((f) => !hidden.has(f.name));
-  const show = (f: Field, i: number) => (f.display ? formattedValueToString(f.display(f.values[i])) : String(f.values[i] ?? ''));
+  const fields = frame.fields.filter((f) => !f.config.custom?.hidden && !f.config.custom?.hideFrom?.viz);
+  const name = (i: number) => fields[i].config.displayName || fields[i].name;
+  let rows = Array.from({ length: frame.length }, (_, i) => i);
+  for (const by of [...(panel.options?.sortBy ?? [])].reverse()) {
+    const values = fields.find((_, i) => name(i) === by.displayName)?.values ?? [];
+    rows = [...rows].sort((a, b) => (values[a] < values[b] ? -1 : values[a] > values[b] ? 1 : 0) * (by.desc ? -1 : 1));
+  }
+  const style = (shown: DisplayValue | undefined, kind: string | undefined) => (!shown?.color ? undefined
+    : kind === 'color-text' ? { color: shown.color } : kind === 'color-background' ? { background: shown.color, color: '#111217' } : undefined);
   return (
-    <div className="scroll" style={{ height }}>
+    <div className="scroll" style={{ height }} tabIndex={0} role="region" aria-label={panel.title}>
+      {frames.length > 1 && (
+        <select aria-label="Which data" value={chosen} onChange={(e) => choose(Number(e.target.value))}>
+          {frames.map((f, i) => <option key={i} value={i}>{f.name ?? f.refId ?? i}</option>)}
+        </select>
+      )}
       <table className="rows">
-        <thead><tr>{fields.map((f) => <th key={f.name} scope="col">{f.name}</th>)}</tr></thead>
+        <thead><tr>{fields.map((f, i) => <th key={i} scope="col" className={f.type === FieldType.number ? 'number' : undefined}>{name(i)}</th>)}</tr></thead>
         <tbody>
-          {Array.from({ length: frame.length }, (_, i) => (
-            <tr key={i}>{fields.map((f) => <td key={f.name} className={f.name === 'alertstate' ? String(f.values[i]) : undefined}>{show(f, i)}</td>)}</tr>
+          {rows.map((row) => (
+            <tr key={row}>
+              {fields.map((f, i) => {
+                const shown = f.display?.(f.values[row]);
+                const kind = f.config.custom?.cellOptions?.type ?? f.config.custom?.displayMode;
+                return (
+                  <td key={i} className={f.type === FieldType.number ? 'number' : undefined} style={style(shown, kind)}>
+                    {shown ? formattedValueToString(shown) : String(f.values[row] ?? '')}
+                  </td>
+                );
+              })}
+            </tr>
           ))}
         </tbody>
       </table>

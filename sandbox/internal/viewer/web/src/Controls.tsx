@@ -1,0 +1,45 @@
+import type { TimeRange } from '@grafana/data';
+import { RefreshPicker, TimeRangePicker } from '@grafana/ui';
+import { useCallback, useEffect, useMemo, useState } from 'react';
+import { navigate, withParams, type Route } from './route';
+import { rangeOf, rangeParams, resolve } from './time';
+
+/** The time range of the address, which refresh() lets move on; seconds() of the address's refresh interval do so by themselves. */
+export function useRange(route: Route, fallback: any, every: string, asked?: URLSearchParams) {
+  const params = (asked ?? route.params).toString();
+  const wanted = useMemo(() => rangeOf(asked ?? route.params, fallback), [params, fallback]); // eslint-disable-line
+  const [range, setRange] = useState(wanted);
+  useEffect(() => setRange(wanted), [wanted]);
+  const refresh = useCallback(() => setRange((r) => resolve(r.raw)), []);
+  useEffect(() => {
+    const [, n, unit] = /^(\d+)([smh])$/.exec(every) ?? [];
+    if (!n) {
+      return;
+    }
+    const timer = setInterval(() => document.visibilityState === 'visible' && refresh(), Number(n) * { s: 1000, m: 60_000, h: 3_600_000 }[unit as 's']!);
+    return () => clearInterval(timer);
+  }, [every, refresh]);
+  return { range, refresh };
+}
+
+/** The time range and how often it moves on, as at the top of Grafana's pages. */
+export function TimeControls({ route, range, refresh, every, change }: {
+  route: Route; range: TimeRange; refresh(): void; every: string; change(range: { from: string; to: string }): void;
+}) {
+  const length = range.to.valueOf() - range.from.valueOf();
+  const to = (from: number, till: number) => change({ from: String(Math.round(from)), to: String(Math.round(till)) });
+  return (
+    <>
+      <TimeRangePicker
+        value={range} timeZone="browser" onChange={(r) => change(rangeParams(r))} onChangeTimeZone={() => undefined}
+        onMoveBackward={() => to(range.from.valueOf() - length / 2, range.to.valueOf() - length / 2)}
+        onMoveForward={() => to(range.from.valueOf() + length / 2, range.to.valueOf() + length / 2)}
+        onZoom={() => to(range.from.valueOf() - length / 2, range.to.valueOf() + length / 2)}
+      />
+      <RefreshPicker
+        tooltip="Refresh" value={every} intervals={['5s', '10s', '30s', '1m', '5m']} onRefresh={refresh}
+        onIntervalChanged={(i) => navigate(withParams(route, { refresh: i }), true)}
+      />
+    </>
+  );
+}
