@@ -159,7 +159,7 @@ func lineOf(root *yaml.Node, i int) int {
 
 func (list excuses) excuse(check string, d *Dashboard, f finding) bool {
 	for _, e := range list {
-		if e.Check == check && e.Dashboard == d.UID && e.Panel == f.panel {
+		if e.Check == check && (e.Dashboard == d.UID || e.Dashboard == "*") && (e.Panel == f.panel || e.Panel == "") {
 			e.used = true
 			return true
 		}

@@ -46,10 +46,10 @@ func TestEveryCheckFinds(t *testing.T) {
 	}{
 		{"no title", `"title": "Storage layer",`, ``, "schema", "no title"},
 		{"no uid", `"uid": "storage",`, ``, "schema", "no uid"},
-		{"old schema", `"schemaVersion": 42`, `"schemaVersion": 12`, "schema", "no schemaVersion"},
+		{"old schema", `"schemaVersion": 42`, `"schemaVersion": 12`, "schema", "schemaVersion 12"},
 		{"a uid twice", `"uid": "storage"`, `"uid": "overview"`, "unique", "overview.json has the uid"},
 		{"a title twice", `"title": "Storage layer"`, `"title": "Overview"`, "unique", "overview.json has the title"},
-		{"two panels of one title", `"title": "Write errors"`, `"title": "Query errors"`, "unique", "two panels have this title"},
+		{"two panels of one title", `"title": "Write errors"`, `"title": "Query errors"`, "unique", "two panels of a row have this title"},
 		{"a refId twice", `"refId": "B"`, `"refId": "A"`, "schema", "two queries have the refId A"},
 		{"no description", `"description": "Writes a second to each backend.",`, ``, "described", "no description"},
 		{"no unit", `"unit": "wps"`, `"unit": ""`, "unit", "no unit"},

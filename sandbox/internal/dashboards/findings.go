@@ -1,11 +1,9 @@
 package dashboards
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,8 +16,11 @@ func findSchema(d *Dashboard, _ []*Dashboard, _ Options) []finding {
 			found = append(found, finding{line: d.root.line, msg: "no " + key})
 		}
 	}
-	if v := d.root.num("schemaVersion"); v < 16 {
-		found = append(found, finding{line: d.root.line, msg: "no schemaVersion of 16 or more: panels have had a gridPos since then"})
+	// gridSince is the version that brought the grid to Grafana, with its release 5.
+	const gridSince = 16
+	v := d.root.num("schemaVersion")
+	if v < gridSince {
+		found = append(found, finding{line: d.root.line, msg: fmt.Sprintf("schemaVersion %v: panels have had a place on the grid since %d; open and save it in a current Grafana", v, gridSince)})
 	}
 	if len(d.UID) > 40 {
 		found = append(found, finding{line: d.root.get("uid").line, msg: "uid has more than 40 characters, which Grafana refuses"})
@@ -28,18 +29,18 @@ func findSchema(d *Dashboard, _ []*Dashboard, _ Options) []finding {
 		found = append(found, finding{line: d.root.line, msg: "no panels"})
 	}
 	for _, p := range d.Panels {
+		if p.isLibrary() {
+			continue
+		}
 		if p.Type == "" {
 			found = append(found, finding{p.Line(), p.Title, "no type"})
 		}
-		if p.Type != "text" && p.Type != "dashlist" && p.Type != "news" && p.Type != "alertlist" && len(p.Queries) == 0 {
+		if !slices.Contains(unasked, p.Type) && len(p.Queries) == 0 {
 			found = append(found, finding{p.Line(), p.Title, "no query: targets is empty"})
 		}
 		refs := map[string]bool{}
 		for _, q := range p.Queries {
-			switch {
-			case q.RefID == "":
-				found = append(found, finding{q.node.line, p.Title, "a query has no refId"})
-			case refs[q.RefID]:
+			if refs[q.RefID] {
 				found = append(found, finding{q.node.line, p.Title, fmt.Sprintf("two queries have the refId %s", q.RefID)})
 			}
 			refs[q.RefID] = true
@@ -61,38 +62,17 @@ func findUnique(d *Dashboard, all []*Dashboard, _ Options) []finding {
 			found = append(found, finding{line: d.root.get("title").line, msg: fmt.Sprintf("%s has the title %q too", other.File, d.Title)})
 		}
 	}
-	titles := map[string]bool{}
-	for _, p := range d.Panels {
-		if p.Title != "" && titles[p.Title] {
-			found = append(found, finding{p.Line(), p.Title, "two panels have this title"})
-		}
-		titles[p.Title] = true
+	type place struct {
+		row   int
+		title string
 	}
-	return found
-}
-
-func findDescribed(d *Dashboard, _ []*Dashboard, _ Options) []finding {
-	var found []finding
+	titles := map[place]bool{}
 	for _, p := range d.Panels {
-		if strings.TrimSpace(p.Title) == "" {
-			found = append(found, finding{p.Line(), p.Title, "no title"})
+		at := place{p.row, p.Title}
+		if p.Title != "" && titles[at] {
+			found = append(found, finding{p.Line(), p.Title, "two panels of a row have this title"})
 		}
-		if strings.TrimSpace(p.node.str("description")) == "" {
-			found = append(found, finding{p.Line(), p.Title, "no description: say what is seen and what to think of it"})
-		}
-	}
-	return found
-}
-
-// unitless are the visualizations that show no number.
-var unitless = []string{"text", "logs", "dashlist", "news", "alertlist", "nodeGraph", "traces", "row"}
-
-func findUnit(d *Dashboard, _ []*Dashboard, _ Options) []finding {
-	var found []finding
-	for _, p := range d.Panels {
-		if !slices.Contains(unitless, p.Type) && p.node.str("fieldConfig", "defaults", "unit") == "" {
-			found = append(found, finding{p.Line(), p.Title, `no unit: set fieldConfig.defaults.unit, "short" for a plain number`})
-		}
+		titles[at] = true
 	}
 	return found
 }
@@ -108,34 +88,25 @@ func findDatasource(d *Dashboard, _ []*Dashboard, _ Options) []finding {
 		if n.text != nil {
 			uid = *n.text // the form of old dashboards
 		}
-		if !strings.HasPrefix(uid, "$") && uid != "-- Mixed --" && uid != "-- Dashboard --" && uid != "-- Grafana --" && uid != "grafana" {
+		if uid == "" {
+			found = append(found, finding{n.line, panel, "no data source: Grafana would take whichever is the default"})
+		} else if !strings.HasPrefix(uid, "$") && !strings.HasPrefix(uid, "[[") && uid != "-- Mixed --" && uid != "-- Dashboard --" && uid != "-- Grafana --" && uid != "grafana" {
 			found = append(found, finding{n.line, panel, fmt.Sprintf("data source %q is fixed: choose it by a variable, so that the dashboard works anywhere", uid)})
 		}
 	}
 	for _, p := range d.Panels {
-		if len(p.Queries) == 0 {
+		if len(p.Queries) == 0 || slices.Contains(unasked, p.Type) {
 			continue
 		}
-		look(p.node.get("datasource"), p.Line(), p.Title)
+		own := 0
 		for _, q := range p.Queries {
 			if n := q.node.get("datasource"); n != nil {
+				own++
 				look(n, n.line, p.Title)
 			}
 		}
-	}
-	return found
-}
-
-func findLegend(d *Dashboard, _ []*Dashboard, _ Options) []finding {
-	var found []finding
-	for _, p := range d.Panels {
-		if p.Type == "table" || slices.Contains(unitless, p.Type) {
-			continue
-		}
-		for _, q := range p.Queries {
-			if q.Datasource == "prometheus" && q.node.str("legendFormat") == "" {
-				found = append(found, finding{q.Line(), p.Title, "query " + q.RefID + " has no legendFormat: its series would be named by all their labels"})
-			}
+		if n := p.node.get("datasource"); n != nil || own < len(p.Queries) {
+			look(n, p.Line(), p.Title)
 		}
 	}
 	return found
@@ -156,6 +127,9 @@ func findGrid(d *Dashboard, _ []*Dashboard, _ Options) []finding {
 				continue
 			}
 			x, y, w, h := int(pos.num("x")), int(pos.num("y")), int(pos.num("w")), int(pos.num("h"))
+			if n.str("type") == "row" {
+				x, w, h = 0, columns, 1 // whatever it says
+			}
 			if w < 1 || h < 1 || x < 0 || y < 0 || x+w > columns || h > 1000 {
 				found = append(found, finding{pos.line, title, fmt.Sprintf("off the grid of %d columns: x %d, y %d, w %d, h %d", columns, x, y, w, h)})
 				continue
@@ -190,7 +164,7 @@ func findVariables(d *Dashboard, _ []*Dashboard, _ Options) []finding {
 		n.walk(func(text *node) {
 			for _, name := range references(*text.text) {
 				used[name] = true
-				if d.Variables[name] == nil && !isBuiltin(name) {
+				if d.Variables[name] == nil && d.input(name) == nil && !isBuiltin(name) {
 					found = append(found, finding{text.line, panel, fmt.Sprintf("uses the variable %q, which the dashboard does not define", name)})
 				}
 			}
@@ -202,16 +176,21 @@ func findVariables(d *Dashboard, _ []*Dashboard, _ Options) []finding {
 			used[repeat] = true
 		}
 	}
+	for _, row := range d.rows {
+		note(row.get("title"), row.str("title"))
+		used[row.str("repeat")] = true
+	}
 	for _, key := range []string{"annotations", "links"} {
 		note(d.root.get(key), "")
 	}
+	passed := slices.ContainsFunc(d.root.list("links"), func(l *node) bool { return l.yes("includeVars") })
 	for _, v := range d.root.list("templating", "list") {
 		for _, key := range []string{"query", "datasource", "regex", "definition"} {
 			note(v.get(key), "")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Variables)) {
-		if v := d.Variables[name]; !used[name] && v.str("type") != "adhoc" {
+		if v := d.Variables[name]; !used[name] && v.str("type") != "adhoc" && !passed {
 			found = append(found, finding{line: v.line, msg: fmt.Sprintf("defines the variable %q and never uses it", name)})
 		}
 	}
@@ -274,65 +253,3 @@ func findThresholds(d *Dashboard, _ []*Dashboard, opt Options) []finding {
 }
 
 func close(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(a), math.Abs(b)) }
-
-var dashboardPath = regexp.MustCompile(`^/d/([^/?]+)`)
-
-func findLinks(d *Dashboard, all []*Dashboard, _ Options) []finding {
-	var found []finding
-	look := func(link *node, panel string) {
-		fail := func(format string, args ...any) {
-			found = append(found, finding{link.line, panel, fmt.Sprintf("link %q: ", link.str("title")) + fmt.Sprintf(format, args...)})
-		}
-		if link.str("type") == "dashboards" {
-			tags := []string{}
-			for _, t := range link.list("tags") {
-				if t.text != nil {
-					tags = append(tags, *t.text)
-				}
-			}
-			if !slices.ContainsFunc(all, func(o *Dashboard) bool { return o.hasTags(tags) }) {
-				fail("no dashboard has the tags %v", tags)
-			}
-			return
-		}
-		target := link.str("url")
-		if target == "" {
-			fail("no url")
-			return
-		}
-		if m := dashboardPath.FindStringSubmatch(target); m != nil && !strings.Contains(m[1], "$") {
-			if !slices.ContainsFunc(all, func(o *Dashboard) bool { return o.UID == m[1] }) {
-				fail("no dashboard has the uid %q", m[1])
-			}
-		}
-		if strings.HasPrefix(target, "/explore") {
-			u, err := url.Parse(target)
-			if err != nil {
-				fail("%v", err)
-				return
-			}
-			if panes := u.Query().Get("panes"); !json.Valid([]byte(panes)) {
-				fail("its panes are not JSON: %s", panes)
-			}
-		}
-	}
-	for _, link := range d.root.list("links") {
-		look(link, "")
-	}
-	for _, p := range d.Panels {
-		for _, link := range slices.Concat(p.node.list("links"), p.node.list("fieldConfig", "defaults", "links")) {
-			look(link, p.Title)
-		}
-	}
-	return found
-}
-
-func (d *Dashboard) hasTags(tags []string) bool {
-	have := map[string]bool{}
-	for _, t := range d.root.list("tags") {
-		if t.text != nil {
-			have[*t.text] = true
-		}
-	}
-	return !slices.ContainsFunc(tags, func(t string) bool { return !have[t] })
-}

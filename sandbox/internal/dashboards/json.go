@@ -136,6 +136,12 @@ func (n *node) num(keys ...string) float64 {
 	return 0
 }
 
+// yes says that true is at the keys.
+func (n *node) yes(keys ...string) bool {
+	at := n.get(keys...)
+	return at != nil && at.boolean != nil && *at.boolean
+}
+
 // list is the array at the keys, or nothing.
 func (n *node) list(keys ...string) []*node {
 	if at := n.get(keys...); at != nil {

@@ -135,7 +135,7 @@ func ask(ctx context.Context, addr stack.Addresses, d *Dashboard, p *Panel, q *Q
 func askPrometheus(ctx context.Context, base string, q *Query, c *Cell, opt LiveOptions) error {
 	form := url.Values{"query": {c.Text}}
 	path := "/api/v1/query_range"
-	if n := q.node.get("instant"); n != nil && n.boolean != nil && *n.boolean {
+	if q.Instant() {
 		path = "/api/v1/query"
 		form.Set("time", seconds(opt.To))
 	} else {

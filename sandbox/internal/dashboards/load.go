@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
+
+	"obsandbox/sandbox/internal/stack"
 )
 
 // Dashboard is one file.
@@ -20,6 +19,7 @@ type Dashboard struct {
 	Title string
 	// Panels are all panels but rows, those inside collapsed rows too.
 	Panels []*Panel
+	rows   []*node
 	// Variables by name.
 	Variables map[string]*node
 }
@@ -28,6 +28,8 @@ type Dashboard struct {
 type Panel struct {
 	node  *node
 	Title string
+	// row counts the rows above it: titles are the panel's own within its row.
+	row int
 	// Type is Grafana's id of the visualization: timeseries, stat, …
 	Type    string
 	Queries []*Query
@@ -105,6 +107,9 @@ func Parse(file string, data []byte) (*Dashboard, error) {
 	if inner := root.get("dashboard"); inner != nil && root.get("panels") == nil {
 		root = inner
 	}
+	if root.get("elements") != nil || root.get("spec", "elements") != nil {
+		return nil, &stack.FileError{File: file, Line: root.line, Msg: "a dashboard in Grafana's schema v2, of which nothing is known here: export it in the classic one"}
+	}
 	d := &Dashboard{File: file, root: root, UID: root.str("uid"), Title: root.str("title"), Variables: map[string]*node{}}
 	for _, v := range root.list("templating", "list") {
 		d.Variables[v.str("name")] = v
@@ -113,6 +118,7 @@ func Parse(file string, data []byte) (*Dashboard, error) {
 	collect = func(panels []*node) {
 		for _, p := range panels {
 			if p.str("type") == "row" {
+				d.rows = append(d.rows, p)
 				collect(p.list("panels"))
 				continue
 			}
@@ -120,18 +126,27 @@ func Parse(file string, data []byte) (*Dashboard, error) {
 		}
 	}
 	collect(root.list("panels"))
+	for _, row := range root.list("rows") { // as before Grafana 5
+		d.rows = append(d.rows, row)
+		collect(row.list("panels"))
+	}
 	return d, nil
 }
 
 func (d *Dashboard) panel(n *node) *Panel {
-	p := &Panel{node: n, Title: n.str("title"), Type: n.str("type")}
+	p := &Panel{node: n, Title: n.str("title"), Type: n.str("type"), row: len(d.rows)}
+	refs := map[string]bool{}
 	for _, t := range n.list("targets") {
-		kind := t.str("datasource", "type")
-		if kind == "" {
-			kind = n.str("datasource", "type")
+		refs[t.str("refId")] = true
+	}
+	for _, t := range n.list("targets") {
+		q := &Query{node: t, RefID: t.str("refId"), Datasource: d.kindOf(t, n), Text: t.str("expr")}
+		for letter := 'A'; q.RefID == "" && letter <= 'Z'; letter++ { // Grafana names them so, too
+			if name := string(letter); !refs[name] {
+				q.RefID, refs[name] = name, true
+			}
 		}
-		q := &Query{node: t, RefID: t.str("refId"), Datasource: kind, Text: t.str("expr")}
-		if kind != "prometheus" && q.Text == "" {
+		if q.Datasource != "prometheus" && q.Text == "" {
 			q.Text = t.str("query")
 		}
 		p.Queries = append(p.Queries, q)
@@ -139,103 +154,57 @@ func (d *Dashboard) panel(n *node) *Panel {
 	return p
 }
 
-// reference matches Grafana's three ways to write a variable: $name, ${name}, ${name:format}, [[name]].
-var reference = regexp.MustCompile(`\$\{(\w+)(?:\.[^:}]*)?(?::[^}]*)?\}|\$(\w+)|\[\[(\w+)(?::[^\]]*)?\]\]`)
-
-// references are the names of the variables that a text uses.
-func references(text string) []string {
-	var names []string
-	for _, m := range reference.FindAllStringSubmatch(text, -1) {
-		names = append(names, m[1]+m[2]+m[3])
-	}
-	return names
-}
-
-// Expand puts values in the place of variables. Names that have none are left as they are.
-func Expand(text string, value func(name string) (string, bool)) string {
-	return reference.ReplaceAllStringFunc(text, func(ref string) string {
-		m := reference.FindStringSubmatch(ref)
-		if v, ok := value(m[1] + m[2] + m[3]); ok {
-			return v
+// kindOf is the type of the data source of a query: what it or its panel says, or the variable or the input of an
+// exported dashboard that either names. Where nobody says, a query with an expr that no other data source has is PromQL.
+func (d *Dashboard) kindOf(target, panel *node) string {
+	for _, source := range []*node{target.get("datasource"), panel.get("datasource")} {
+		if kind := source.str("type"); kind != "" && kind != "datasource" {
+			return kind
 		}
-		return ref
-	})
-}
-
-// Builtin is the value of one of Grafana's own variables in a panel with a step of 15 s and a scrape interval of 15 s,
-// over an hour.
-func Builtin(name string) (string, bool) {
-	v, ok := map[string]string{
-		"__rate_interval": "1m", "__interval": "15s", "__interval_ms": "15000", "__range": "1h", "__range_s": "3600",
-		"__range_ms": "3600000", "__from": "0", "__to": "3600000", "__dashboard": "dashboard", "__org": "1",
-	}[name]
-	return v, ok
-}
-
-// builtinPrefixes begin the names that Grafana fills in at the time of drawing.
-var builtinPrefixes = []string{"__"}
-
-func isBuiltin(name string) bool {
-	return slices.ContainsFunc(builtinPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }) || name == "timeFilter" || isDigits(name)
-}
-
-// isDigits is for the $1 of a regular expression's replacement.
-func isDigits(name string) bool {
-	return name != "" && strings.Trim(name, "0123456789") == ""
-}
-
-// value is what a variable of the dashboard stands for in a query: what "All" means, or what is chosen.
-func (d *Dashboard) value(name string) (string, bool) {
-	if v, ok := Builtin(name); ok {
-		return v, true
-	}
-	v, ok := d.Variables[name]
-	if !ok {
-		return "", false
-	}
-	if all := v.str("allValue"); all != "" {
-		return all, true
-	}
-	current := v.str("current", "value")
-	if items := v.list("current", "value"); len(items) > 0 && items[0].text != nil {
-		current = *items[0].text
-	}
-	switch {
-	case current == "$__all":
-		return ".+", true
-	case current != "":
-		return current, true
-	case v.str("type") == "interval":
-		return "5m", true
-	}
-	return ".+", true
-}
-
-// Expanded is the query's text with the dashboard's variables and Grafana's own filled in.
-func (d *Dashboard) Expanded(q *Query) string { return Expand(q.Text, d.value) }
-
-// ExpandedAs is Expanded with other values for Grafana's own variables.
-func (d *Dashboard) ExpandedAs(q *Query, own func(name string) (string, bool)) string {
-	return Expand(q.Text, func(name string) (string, bool) {
-		if v, ok := own(name); ok {
-			return v, true
+		name := source.str("uid")
+		if source != nil && source.text != nil {
+			name = *source.text
 		}
-		return d.value(name)
-	})
+		for _, ref := range references(name) {
+			if v := d.Variables[ref]; v.str("type") == "datasource" {
+				return v.str("query")
+			}
+			if in := d.input(ref); in != nil {
+				return in.str("pluginId")
+			}
+		}
+	}
+	if target.str("expr") != "" {
+		return "prometheus"
+	}
+	return ""
+}
+
+// input is what is asked for when an exported dashboard is imported.
+func (d *Dashboard) input(name string) *node {
+	for _, in := range d.root.list("__inputs") {
+		if in.str("name") == name {
+			return in
+		}
+	}
+	return nil
 }
 
 // Instant says that the query asks for the present alone.
 func (q *Query) Instant() bool {
-	n := q.node.get("instant")
-	return n != nil && n.boolean != nil && *n.boolean
+	return q.node.yes("instant")
 }
 
 // Annotations are the PromQL queries of what is marked in every panel.
 func (d *Dashboard) Annotations() []*Query {
 	var all []*Query
 	for _, a := range d.root.list("annotations", "list") {
-		if a.str("datasource", "type") == "prometheus" && a.str("expr") != "" {
-			all = append(all, &Query{node: a, RefID: a.str("name"), Datasource: "prometheus", Text: a.str("expr")})
+		text := a.str("expr")
+		if text == "" {
+			text = a.str("target", "expr")
+		}
+		if text != "" && d.kindOf(&node{members: []member{{"expr", &node{text: &text}}}}, a) == "prometheus" {
+			all = append(all, &Query{node: a, RefID: a.str("name"), Datasource: "prometheus", Text: text})
 		}
 	}
 	return all

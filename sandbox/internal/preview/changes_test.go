@@ -27,10 +27,10 @@ func TestCompare(t *testing.T) {
 		{"nothing", func(s string) string { return s }, nil},
 		{"ids are no change", func(s string) string { return strings.ReplaceAll(s, `"id": 3,`, `"id": 77,`) }, nil},
 		{"a unit", replaced(`"unit": "wps"`, `"unit": "ops"`), []string{"changed Write throughput by backend", "- unit: wps", "+ unit: ops"}},
-		{"a query", replaced(`sum by (backend, error_type) (rate(`, `max by (backend, error_type) (rate(`), []string{
+		{"a query", replaced(`sum by (backend) (rate(storage_write_errors_total`, `max by (backend) (rate(storage_write_errors_total`), []string{
 			"changed Write errors",
-			"- query A: sum by (backend, error_type) (rate(storage_write_errors_total[$__rate_interval]))",
-			"+ query A: max by (backend, error_type) (rate(storage_write_errors_total[$__rate_interval]))",
+			"- query A: sum by (backend) (rate(storage_write_errors_total[$__rate_interval]))",
+			"+ query A: max by (backend) (rate(storage_write_errors_total[$__rate_interval]))",
 		}},
 		{"a legend", replaced(`"legendFormat": "{{cache}}"`, `"legendFormat": "of {{cache}}"`), []string{
 			"changed Cache hit rates", "- query A legendFormat: {{cache}}", "+ query A legendFormat: of {{cache}}",

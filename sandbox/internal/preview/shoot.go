@@ -99,9 +99,9 @@ type state struct {
 // what they draw has been painted.
 const look = `(async () => {
   const main = document.querySelector('main[data-shown=' + JSON.stringify(%q) + ']');
-  const all = [...document.querySelectorAll('[data-panel]')];
+  const all = [...document.querySelectorAll('[data-at]')].sort((a, b) => a.dataset.at - b.dataset.at);
   const failed = main && main.querySelector('.problem');
-  const ready = !!main && document.fonts.status === 'loaded' && (!!failed || all.length > 0 && all.every((p) => /Done|Error/.test(p.dataset.state)));
+  const ready = !!main && document.fonts.status === 'loaded' && (!!failed || all.length > 0 && [...document.querySelectorAll('[data-panel]')].every((p) => /Done|Error/.test(p.dataset.state)));
   if (ready) {
     for (let i = 0; i < 3; i++) { await new Promise((r) => requestAnimationFrame(r)); }
   }

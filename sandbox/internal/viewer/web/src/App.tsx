@@ -12,10 +12,11 @@ const Explore = lazy(() => import('./explore/Explore').then((m) => ({ default: m
 export function App({ theme, onTheme }: { theme: GrafanaTheme2; onTheme(): void }) {
   const route = useRoute();
   const [boards, setBoards] = useState<DashboardHit[]>([]);
+  const [problem, setProblem] = useState<string>();
   const version = preview && versionOf(preview, route.params).name;
   const shown = preview && `${version} ${sceneOf(preview, route.params).name}`;
   useEffect(() => {
-    listDashboards().then(setBoards, () => setBoards([]));
+    listDashboards().then((all) => { setBoards(all); setProblem(undefined); }, (e) => { setBoards([]); setProblem(e.message); });
   }, [version]);
   useEffect(() => {
     if (preview && route.path === '/' && boards.length > 0) {
@@ -47,6 +48,7 @@ export function App({ theme, onTheme }: { theme: GrafanaTheme2; onTheme(): void 
         )}
         <h2>Dashboards</h2>
         <ul>{boards.map((b) => item('/d/' + b.uid, b.title, route.path === '/d/' + b.uid))}</ul>
+        {problem && <p role="alert" className="problem">{problem}</p>}
         <button type="button" className="link theme" onClick={onTheme}>{theme.isDark ? 'Light' : 'Dark'} colours</button>
       </nav>
       <main id="main" tabIndex={-1} data-shown={shown && `${shown} ${decodeURIComponent(route.path)}`}>

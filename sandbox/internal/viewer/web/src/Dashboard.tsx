@@ -23,6 +23,9 @@ export function Dashboard({ uid, route, theme }: { uid: string; route: Route; th
   if (error) {
     return <p role="alert" className="problem">{error}</p>;
   }
+  if (loaded && !loaded.dashboard.panels && (loaded.dashboard.rows || loaded.dashboard.elements)) {
+    return <p role="alert" className="problem">{loaded.dashboard.title}: this dashboard is in a schema {loaded.dashboard.rows ? 'from before Grafana 5' : 'v2'} that the sandbox does not draw. Open it in Grafana, and export it in the classic one.</p>;
+  }
   return loaded ? <Board key={uid} {...loaded} route={route} theme={theme} /> : <p className="quiet">Loading…</p>;
 }
 

@@ -113,6 +113,9 @@ export function interpolate(text: string, variables: Variable[], scope: Record<s
     if (!v) {
       return whole;
     }
+    if (v.value.length === 1 && v.value[0].startsWith('$__auto')) {
+      return scope.__interval ?? '15s';
+    }
     if (v.value.includes(ALL)) {
       return v.allValue ?? format(v.options.length > 0 ? v.options : ['.+'], how);
     }

@@ -2,17 +2,21 @@ import { createTheme, dateTime } from '@grafana/data';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { bucket } from '../src/api';
 import { fromPanes } from '../src/explore/Explore';
-import { tree } from '../src/explore/Traces';
-import { last, legend, rangeFrames, tableFrame, withConfig } from '../src/frames';
+import { tree } from '../src/explore/trace';
+import { bucketFrames, legend, rangeFrames, tableFrame, withConfig } from '../src/frames';
 import { linksOf, linksOfAll } from '../src/links';
+import { countLogs } from '../src/counts';
+import { layout } from '../src/layout';
 import { spans } from '../src/marks';
+import { formatMatchers, parseMatchers } from '../src/matchers';
 import { scopeOf } from '../src/Panel';
-import { flatten } from '../src/panels/Logs';
-import { columnsFor } from '../src/panels/Values';
+import { flatten, levelOf } from '../src/panels/Logs';
 import { answer, resample, type Preview } from '../src/preview';
 import { withParams } from '../src/route';
 import { rangeOf, rangeParams, rateInterval, resolve, stepOf } from '../src/time';
-import { format, interpolate, labelQuery, variablesOf, type Variable } from '../src/variables';
+import { sourceOf } from '../src/sources';
+import { transform } from '../src/transforms';
+import { filtered, format, interpolate, labelQuery, variablesOf, type Variable } from '../src/variables';
 
 const variable = (v: Partial<Variable>): Variable => ({
   name: 'service', label: 'Service', kind: 'query', options: [], value: ['$__all'], multi: true, includeAll: true, ...v,
@@ -74,6 +78,8 @@ describe('time', () => {
   it('steps no finer than scrapes, and as many as there are pixels', () => {
     expect(stepOf(range('now-1h', 'now'), 800)).toBe(15);
     expect(stepOf(range('now-7d', 'now'), 800)).toBe(1800);
+    expect(stepOf(range('now-1h', 'now'), 800, { interval: '>2m' })).toBe(120);
+    expect(stepOf(range('now-1h', 'now'), 800, { maxDataPoints: 60, interval: '$x' })).toBe(60);
     expect(rateInterval(15)).toBe(60);
     expect(rateInterval(300)).toBe(315);
   });
@@ -95,8 +101,6 @@ describe('frames', () => {
     const [frame] = rangeFrames('A', [{ metric: { pod: 'p' }, values: [[0, '1'], [30, 'NaN'], [45, '+Inf']] }], '{{pod}}', 0, 60, 15);
     expect(Array.from(frame.fields[1].values)).toEqual([1, null, null, Infinity, null]);
     expect(frame.fields[1].labels).toEqual({ pod: 'p' });
-    expect(last(frame.fields[1])).toBe(Infinity);
-    expect(last({ ...frame.fields[1], values: [null, NaN] })).toBeNull();
   });
   it('makes a row of each series', () => {
     const frame = tableFrame('A', [{ metric: { a: '1' }, value: [5, '2'] }, { metric: { b: '3' }, value: [5, '4'] }]);
@@ -115,6 +119,153 @@ describe('frames', () => {
     expect(two.fields[1].display!(2)).toMatchObject({ suffix: ' s' });
     expect(one.fields[1].config.thresholds!.steps[0].value).toBe(-Infinity);
     expect([one, two].map((f) => f.fields[1].state!.seriesIndex)).toEqual([0, 1]);
+  });
+  it('overrides what a panel draws of a field, by its name, by a pattern, by its query', () => {
+    const frames = rangeFrames('A', [{ metric: { x: 'a' }, values: [[0, '1']] }, { metric: { x: 'b' }, values: [[0, '2']] }], '{{x}}', 0, 0, 15);
+    const of = (matcher: any, id: string, value: any) => withConfig(frames, { defaults: { custom: { fillOpacity: 8 } }, overrides: [{ matcher, properties: [{ id, value }] }] } as any, createTheme())
+      .map((f) => f.fields[1].config);
+    const [a, b] = of({ id: 'byName', options: 'b' }, 'custom.lineStyle.fill', 'dash');
+    expect(a.custom).toEqual({ fillOpacity: 8 });
+    expect(b.custom).toEqual({ fillOpacity: 8, lineStyle: { fill: 'dash' } });
+    expect(of({ id: 'byRegexp', options: '/^[ab]$/' }, 'unit', 's').map((c) => c.unit)).toEqual(['s', 's']);
+    expect(of({ id: 'byFrameRefID', options: 'A' }, 'unit', 's').map((c) => c.unit)).toEqual(['s', 's']);
+    expect(of({ id: 'gone', options: 'A' }, 'unit', 's').map((c) => c.unit)).toEqual([undefined, undefined]);
+  });
+  it('colours words, which have no unit', () => {
+    const frames = [tableFrame('A', [{ metric: { state: 'firing' }, value: [5, '2'] }])];
+    const config: any = { defaults: { unit: 'short' }, overrides: [{ matcher: { id: 'byName', options: 'state' }, properties: [
+      { id: 'mappings', value: [{ type: 'value', options: { firing: { text: 'it fires', color: 'red' } } }] }] }] };
+    const field = withConfig(frames, config, createTheme())[0].fields[1];
+    expect(field.display!('firing')).toMatchObject({ text: 'it fires', color: '#F2495C' });
+    expect(field.config.unit).toBeUndefined();
+  });
+  it('tells buckets apart that Prometheus adds up', () => {
+    const of = (le: string, ...v: string[]) => ({ metric: { le }, values: v.map((x, i): [number, string] => [i * 15, x]) });
+    const frames = bucketFrames(rangeFrames('A', [of('+Inf', '9', '9'), of('0.1', '2', '3'), of('1', '5', '4')], '{{le}}', 0, 15, 15));
+    expect(frames.map((f) => [f.name, ...f.fields[1].values])).toEqual([['0.1', 2, 3], ['1', 3, 1], ['+Inf', 4, 5]]);
+  });
+  it('transforms as Grafana does, and refuses what it does not know', async () => {
+    const frames = [tableFrame('A', [{ metric: { a: 'x', b: 'y' }, value: [5, '2'] }])];
+    const panel = { transformations: [{ id: 'organize', options: { excludeByName: { Time: true, b: true }, renameByName: { a: 'Name' }, indexByName: { Value: 0, a: 1 } } }, { id: 'gone', disabled: true }] };
+    const [frame] = await transform(panel, frames, (t) => t);
+    expect(frame.fields.map((f) => f.config.displayName ?? f.name)).toEqual(['Value', 'Name']);
+    await expect(transform({ transformations: [{ id: 'gone' }] }, frames, (t) => t)).rejects.toThrow('transformation “gone”');
+  });
+});
+
+describe('layout', () => {
+  const panel = (id: number, x: number, y: number, more: any = {}) => ({ id, gridPos: { x, y, w: 12, h: 8 }, ...more });
+  const row = (y: number, more: any = {}) => ({ type: 'row', title: 'Row', gridPos: { x: 0, y, w: 24, h: 1 }, panels: [], ...more });
+  const v = variable({ name: 'node', options: ['a', 'b', 'c'], value: ['$__all'] });
+  const said = (all: ReturnType<typeof layout>) => all.map((p) => `${p.panel.id ?? 'row'}@${p.place.x},${p.place.y} ${p.place.w}x${p.place.h}${p.at === undefined ? '' : ' #' + p.at}`);
+  const saved = (_: string, closed: boolean) => closed;
+
+  it('leaves panels where they are', () => {
+    expect(said(layout({ panels: [panel(1, 0, 0), panel(2, 12, 0), row(8), panel(3, 0, 9)] }, [], saved))).toEqual(['1@0,0 12x8 #0', '2@12,0 12x8 #1', 'row@0,8 24x1', '3@0,9 12x8 #2']);
+  });
+  it('opens and closes rows', () => {
+    const board = { panels: [panel(1, 0, 0), row(8, { collapsed: true, panels: [panel(2, 0, 9)] }), row(9), panel(3, 0, 10)] };
+    expect(said(layout(board, [], saved))).toEqual(['1@0,0 12x8 #0', 'row@0,8 24x1', 'row@0,9 24x1', '3@0,10 12x8 #2']);
+    expect(said(layout(board, [], () => false))).toEqual(['1@0,0 12x8 #0', 'row@0,8 24x1', '2@0,9 12x8 #1', 'row@0,17 24x1', '3@0,18 12x8 #2']);
+    expect(said(layout(board, [], () => true))).toEqual(['1@0,0 12x8 #0', 'row@0,8 24x1', 'row@0,9 24x1']);
+  });
+  it('repeats panels across, and moves what is below down', () => {
+    const all = layout({ panels: [panel(1, 0, 0, { repeat: 'node', maxPerRow: 2 }), panel(2, 0, 8)] }, [v], saved);
+    expect(said(all)).toEqual(['1@0,0 12x8 #0', '1@12,0 12x8', '1@0,8 12x8', '2@0,16 12x8 #1']);
+    expect(all.slice(0, 3).map((p) => interpolate('$node', p.variables))).toEqual(['a', 'b', 'c']);
+  });
+  it('repeats panels down, and rows', () => {
+    expect(said(layout({ panels: [panel(1, 0, 0, { repeat: 'node', repeatDirection: 'v' })] }, [v], saved))).toEqual(['1@0,0 12x8 #0', '1@0,8 12x8', '1@0,16 12x8']);
+    const all = layout({ panels: [row(0, { title: 'Node $node', repeat: 'node' }), panel(1, 0, 1)] }, [{ ...v, value: ['a', 'b'] }], saved);
+    expect(said(all)).toEqual(['row@0,0 24x1', '1@0,1 12x8 #0', 'row@0,9 24x1', '1@0,10 12x8']);
+    expect(all.filter((p) => p.panel.type === 'row').map((p) => p.panel.title)).toEqual(['Node a', 'Node b']);
+  });
+  it('shows once what repeats for nothing', () => {
+    expect(said(layout({ panels: [panel(1, 0, 0, { repeat: 'gone' })] }, [], saved))).toEqual(['1@0,0 12x8 #0']);
+    expect(said(layout({ panels: [panel(1, 0, 0, { repeat: 'node' })] }, [{ ...v, options: [] }], saved))).toEqual(['1@0,0 12x8 #0']);
+  });
+});
+
+describe('data sources', () => {
+  const all = [{ uid: 'p', name: 'Prometheus', type: 'prometheus', isDefault: true }, { uid: 'e', name: 'Logs', type: 'elasticsearch' }];
+  it.each([
+    [{ type: 'prometheus', uid: 'p' }, 'p'], [{ type: 'elasticsearch', uid: '${ds}' }, 'e'], ['Logs', 'e'], [null, 'p'], ['${DS_IMPORTED}', 'p'],
+    [{ type: 'elasticsearch', uid: 'of another house' }, 'e'], ['-- Mixed --', 'p'],
+  ])('%j is %s', (named, uid) => expect(sourceOf(named, all, [variable({ name: 'ds', value: ['e'] })]).uid).toBe(uid));
+  it('refuses what is not there', () => {
+    expect(() => sourceOf({ type: 'loki', uid: 'x' }, all, [])).toThrow('type “loki”');
+    expect(() => sourceOf('Tempo', all, [])).toThrow('no data source “Tempo”');
+  });
+  it('is chosen by a variable, from those that there are', () => {
+    const of = (current: any, params = '') => variablesOf({ templating: { list: [{ name: 'ds', type: 'datasource', query: 'elasticsearch', current }] } }, new URLSearchParams(params), all)[0];
+    expect(of({ value: 'default' })).toMatchObject({ value: ['e'], options: ['e'] });
+    expect(of({ value: 'Logs' }).value).toEqual(['e']);
+    expect(of({ value: 'e' }).value).toEqual(['e']);
+    expect(of({}, 'var-ds=x').value).toEqual(['x']);
+  });
+});
+
+describe('kinds of variables', () => {
+  const of = (v: any) => variablesOf({ templating: { list: [{ name: 'v', ...v }] } }, new URLSearchParams())[0];
+  it.each([
+    [{ type: 'custom', query: 'a, One : 1' }, ['a', '1'], ['a']],
+    [{ type: 'custom', query: 'a,b', includeAll: true }, ['a', 'b'], ['$__all']],
+    [{ type: 'interval', query: '1m,5m' }, ['1m', '5m'], ['1m']],
+    [{ type: 'textbox', query: 'x' }, ['x'], ['x']],
+    [{ type: 'constant', query: 'x' }, ['x'], ['x']],
+    [{ type: 'query', query: 'label_values(x)' }, [], ['$__all']],
+  ])('%j', (v, options, value) => expect(of(v)).toMatchObject({ options, value }));
+  it('takes a group of a regular expression as the value', () => {
+    expect(filtered(['up{pod="a"} 1', 'up{pod="b"} 1', 'x'], '/pod="([^"]+)"/')).toEqual(['a', 'b']);
+    expect(filtered(['a1', 'b1'], 'a.*')).toEqual(['a1']);
+    expect(filtered(['a'], undefined)).toEqual(['a']);
+  });
+  it('follows the range where it is to', () => {
+    expect(interpolate('[$v]', [variable({ name: 'v', value: ['$__auto_interval_v'] })], { __interval: '30s' })).toBe('[30s]');
+  });
+});
+
+describe('silences', () => {
+  it.each([
+    ['alertname="X", layer=~"a|b"', '[["alertname","X",false,true],["layer","a|b",true,true]]'],
+    ['{a!="x",b!~"y",}', '[["a","x",false,false],["b","y",true,false]]'],
+    ['a=x', '[["a","x",false,true]]'],
+    [String.raw`a="q\"c,d"`, String.raw`[["a","q\"c,d",false,true]]`],
+  ])('reads %s', (text, want) => {
+    const all = parseMatchers(text);
+    expect(JSON.stringify(all.map((m) => [m.name, m.value, m.isRegex, m.isEqual]))).toBe(want);
+    expect(parseMatchers(formatMatchers(all))).toEqual(all);
+  });
+  it.each([['', 'needs a matcher'], ['{}', 'needs a matcher'], ['a', 'no matcher: a'], ['a="x" b="y"', 'no matcher: a="x" b="y"']])('refuses %s', (text, want) => {
+    expect(() => parseMatchers(text)).toThrow(want);
+  });
+});
+
+describe('log levels', () => {
+  it.each([['FATAL', 'critical'], ['Error', 'error'], ['warn', 'warning'], ['INFO', 'info'], ['debug', 'debug'], ['', 'unknown'], [undefined, 'unknown'], ['loud', 'unknown']])('%s is %s', (word, name) => {
+    expect(levelOf(word).name).toBe(name);
+  });
+});
+
+describe('counts of log lines', () => {
+  afterEach(() => { vi.unstubAllGlobals(); });
+  it('asks by group and over time', async () => {
+    let asked: any;
+    vi.stubGlobal('fetch', async (_: string, init: any) => {
+      asked = JSON.parse(init.body);
+      return new Response(JSON.stringify({ aggregations: { by_level: { buckets: [{ key: 'ERROR', over: { buckets: [{ key: 61_000, doc_count: 3, 2: { value: 7 } }] } }] } } }));
+    });
+    const target = { timeField: '@timestamp', metrics: [{ id: '1', type: 'count' }, { id: '2', type: 'max', field: 'took' }],
+      bucketAggs: [{ type: 'terms', field: 'level' }, { type: 'date_histogram', field: '@timestamp' }] };
+    const got = await countLogs('e', target, '', 0, 120_000, 60, (t) => t);
+    expect(got).toEqual([
+      { metric: { level: 'ERROR' }, name: 'ERROR Count', values: [[60, '3']] }, { metric: { level: 'ERROR' }, name: 'ERROR max took', values: [[60, '7']] },
+    ]);
+    expect(asked.aggs.by_level.aggs.over.date_histogram.fixed_interval).toBe('60s');
+    expect(asked.aggs.by_level.aggs.over.aggs).toEqual({ 2: { max: { field: 'took' } } });
+  });
+  it.each([[{ metrics: [{ id: '1', type: 'percentiles' }] }, 'does not compute “percentiles”'], [{ metrics: [], bucketAggs: [{ type: 'geohash_grid' }] }, 'does not group log lines by “geohash_grid”']])('refuses %j', async (target, want) => {
+    await expect(countLogs('e', target, '', 0, 1, 15, (t) => t)).rejects.toThrow(want);
   });
 });
 
@@ -150,6 +301,8 @@ describe('explore', () => {
     const panes = JSON.stringify({ x: { datasource: 'elasticsearch', queries: [{ query: 'level:ERROR' }], range: { from: '1', to: '2' } } });
     const got = fromPanes(route(panes));
     expect(got).toMatchObject({ kind: 'logs', query: 'level:ERROR' });
+    const traces = JSON.stringify({ x: { datasource: 'j', queries: [{ datasource: { type: 'jaeger' }, query: 'abc' }] } });
+    expect(fromPanes(route(traces))).toMatchObject({ kind: 'traces', trace: 'abc' });
     expect(got.range!.get('to')).toBe('2');
     expect(fromPanes(route('{'))).toEqual({});
     expect(fromPanes(route())).toEqual({});
@@ -163,13 +316,10 @@ describe('explore', () => {
       spanID, startTime, references: parent ? [{ refType: 'CHILD_OF', spanID: parent }] : [],
     });
     const trace: any = { spans: [span('c', 30, 'b'), span('d', 25, 'a'), span('a', 10), span('b', 20, 'a'), span('orphan', 5, 'gone'), span('self', 40, 'self')] };
-    expect(tree(trace).map(({ span: s, depth }) => `${s.spanID}${depth}`)).toEqual(['orphan0', 'a0', 'b1', 'c2', 'd1', 'self0']);
+    expect(tree(trace).map(({ span: s, depth, children }) => `${s.spanID}${depth}${children}`)).toEqual(['orphan00', 'a02', 'b11', 'c20', 'd10', 'self00']);
   });
   it('flattens documents', () => {
     expect(flatten({ a: { b: 1, c: null }, tags: ['x', 'y'] })).toEqual([['a.b', '1'], ['a.c', 'null'], ['tags', 'x, y']]);
-  });
-  it.each([[1, 400, 200, 1], [4, 900, 150, 4], [3, 380, 260, 2], [4, 200, 600, 1]])('%d tiles in %d by %d take %d columns', (n, w, h, want) => {
-    expect(columnsFor(n, w, h)).toBe(want);
   });
 });
 
@@ -191,11 +341,12 @@ describe('preview', () => {
     expect(answer(p, '/proxy/api/v1/query_range', form({ query: 'up', start: '0', end: '15', step: '15' }), params)).toMatchObject(
       { data: { result: [{ metric: { job: 'a' }, values: [[0, '1'], [15, '1']] }] } });
     expect(answer(p, '/proxy/api/v1/query', form({ query: 'up', time: '60' }), params)).toMatchObject({ data: { result: [{ value: [60, '8'] }] } });
-    const search = JSON.stringify({ query: { bool: { filter: [{ range: {} }, { query_string: { query: 'level:ERROR' } }] } } });
+    const search = JSON.stringify({ size: 10, query: { bool: { filter: [{ range: {} }, { query_string: { query: 'level:ERROR' } }] } } });
     expect(answer(p, '/proxy/logs-*/_search', search, params)).toMatchObject({ hits: { total: { value: 1 } } });
     expect(answer(p, '/api/dashboards/uid/x', '', params)).toMatchObject({ dashboard: { title: 'X' } });
     expect(answer(p, '/api/search?type=dash-db', '', new URLSearchParams('of=base'))).toEqual([]);
     expect(answer(p, '/api/v1/label/service/values', '', params)).toEqual({ data: [] });
+    expect(answer(p, '/api/datasources', '', params)).toMatchObject([{ type: 'prometheus' }, { type: 'elasticsearch' }]);
     expect(answer(p, '/api/status', '', params)).toBeUndefined();
   });
   it('says what it has not', () => {
