@@ -29,7 +29,7 @@ const (
 // Sizes in pixels of what would else be as large as there is room.
 const (
 	titleSize = 14
-	valueSize = 18
+	valueSize = 24
 	wordSize  = 32
 	barHeight = 60
 )

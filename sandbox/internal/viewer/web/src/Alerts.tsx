@@ -41,7 +41,7 @@ export function Alerts() {
               <tr key={a.fingerprint}>
                 <td><State of={stateOf(a)} /></td>
                 <td><strong>{a.labels.alertname}</strong> <Labels labels={a.labels} /></td>
-                <td>{dateTimeFormat(a.startsAt)}</td>
+                <td className="when">{dateTimeFormat(a.startsAt)}</td>
                 <td>{a.receivers.map((r) => r.name).join(', ')}</td>
                 <td><button type="button" aria-label={`Silence ${a.labels.alertname}`} onClick={() => setDraft(formatMatchers(matchersOf(a.labels)))}>Silence</button></td>
               </tr>
@@ -82,7 +82,7 @@ function Rule({ rule }: { rule: AlertRule }) {
               {rule.alerts.map((a) => (
                 <tr key={JSON.stringify(a.labels)}>
                   <td><State of={a.state} /></td>
-                  <td>{dateTimeFormat(a.activeAt)}</td>
+                  <td className="when">{dateTimeFormat(a.activeAt)}</td>
                   <td>{a.annotations.description ?? a.annotations.summary} <Labels labels={a.labels} /></td>
                 </tr>
               ))}

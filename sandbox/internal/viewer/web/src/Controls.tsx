@@ -22,6 +22,9 @@ export function useRange(route: Route, fallback: any, every: string, asked?: URL
   return { range, refresh };
 }
 
+/** How often pages may ask anew. */
+const intervals = ['5s', '10s', '30s', '1m', '5m'];
+
 /** The time range and how often it moves on, as at the top of Grafana's pages. */
 export function TimeControls({ route, range, refresh, every, change }: {
   route: Route; range: TimeRange; refresh(): void; every: string; change(range: { from: string; to: string }): void;
@@ -36,10 +39,11 @@ export function TimeControls({ route, range, refresh, every, change }: {
         onMoveForward={() => to(range.from.valueOf() + length / 2, range.to.valueOf() + length / 2)}
         onZoom={() => to(range.from.valueOf() - length / 2, range.to.valueOf() + length / 2)}
       />
-      <RefreshPicker
-        tooltip="Refresh" value={every} intervals={['5s', '10s', '30s', '1m', '5m']} onRefresh={refresh}
-        onIntervalChanged={(i) => navigate(withParams(route, { refresh: i }), true)}
-      />
+      <RefreshPicker tooltip="Refresh" value="" noIntervalPicker onRefresh={refresh} onIntervalChanged={() => undefined} />
+      <select aria-label="Refresh every" value={every} onChange={(e) => navigate(withParams(route, { refresh: e.target.value }), true)}>
+        <option value="">Off</option>
+        {[...new Set([...intervals, ...(every ? [every] : [])])].map((i) => <option key={i}>{i}</option>)}
+      </select>
     </>
   );
 }

@@ -98,7 +98,7 @@ export const Panel = memo(function Panel({ panel, range, variables, marks, width
             case 'heatmap':
               return <Heatmap {...props} range={range} />;
             case 'table':
-              return <Rows panel={panel} frames={frames} height={h} />;
+              return <Rows panel={panel} frames={frames} height={h} theme={theme} />;
             case 'logs':
               return <div className="scroll" style={{ height: h }} tabIndex={0} role="region" aria-label={panel.title}><LogRows lines={data.lines} /></div>;
             case 'text':

@@ -50,7 +50,7 @@ function Table({ list, end }: { list: Silence[]; end?(id: string): void }) {
           <tr key={s.id}>
             <td><span className={`state state-${s.status.state}`}>{s.status.state}</span></td>
             <td><code>{formatMatchers(s.matchers)}</code></td>
-            <td>{dateTimeFormat(s.endsAt)}</td>
+            <td className="when">{dateTimeFormat(s.endsAt)}</td>
             <td>{s.comment} <span className="quiet">({s.createdBy})</span></td>
             <td>{end && <button type="button" onClick={() => end(s.id)}>End it</button>}</td>
           </tr>

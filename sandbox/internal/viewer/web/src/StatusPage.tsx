@@ -1,5 +1,5 @@
 import { dateTimeFormat } from '@grafana/data';
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { faults, getStatus, setFault } from './api';
 import { usePoll } from './poll';
 
@@ -47,11 +47,22 @@ export function Notifications({ list }: { list: NonNullable<Awaited<ReturnType<t
         <li key={n.id}>
           <span className="quiet">{dateTimeFormat(n.received)} · {n.kind === 'slack' ? 'Slack' : 'PagerDuty'}{n.severity && ` · ${n.severity}`}</span>
           <strong>{n.title}</strong>
-          {n.text && <pre>{n.text}</pre>}
+          {n.text && <p className="notification-text">{n.kind === 'slack' ? mrkdwn(n.text) : n.text}</p>}
         </li>
       ))}
     </ol>
   );
+}
+
+/** What Slack makes of *bold*, <url|words> and <url>. */
+export function mrkdwn(text: string): ReactNode[] {
+  return text.split(/(\*[^*\n]+\*|<https?:[^>\n]+>)/).map((part, i) => {
+    const link = /^<(https?:[^|>]+)(?:\|(.*))?>$/.exec(part);
+    if (link) {
+      return <a key={i} href={link[1]}>{link[2] ?? link[1]}</a>;
+    }
+    return /^\*[^*\n]+\*$/.test(part) ? <b key={i}>{part.slice(1, -1)}</b> : part;
+  });
 }
 
 interface Known { name: string; meaning: string; services?: string[]; alert?: string }

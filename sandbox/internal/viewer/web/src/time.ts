@@ -45,3 +45,15 @@ function seconds(text: unknown): number {
 
 /** Grafana's rule for $__rate_interval: four scrapes, and at least the step and one. */
 export const rateInterval = (step: number, scrape = 15) => Math.max(step + scrape, 4 * scrape);
+
+/** Round times within a range, in milliseconds, about as many as that. */
+export function ticksOf(from: number, to: number, about: number): number[] {
+  const step = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800]
+    .map((s) => s * 1000).find((s) => (to - from) / s <= about) ?? 2_592_000_000;
+  const shift = new Date(from).getTimezoneOffset() * 60_000;
+  const out: number[] = [];
+  for (let t = Math.ceil((from - shift) / step) * step + shift; t <= to; t += step) {
+    out.push(t);
+  }
+  return out;
+}

@@ -76,9 +76,9 @@ describe('values', () => {
     expect(screen.getByRole('img').getAttribute('aria-label')).toBe('used: 25%');
   });
   it('shows nothing of no table', () => {
-    const { container } = render(<Rows panel={{}} frames={[]} height={10} />);
+    const { container } = render(<Rows panel={{}} frames={[]} height={10} theme={theme} />);
     expect(container.textContent).toBe('');
-    render(<Rows panel={{}} frames={[tableFrame('A', [{ metric: { a: 'b' }, value: [0, '1'] }])]} height={10} />);
+    render(<Rows panel={{}} frames={[tableFrame('A', [{ metric: { a: 'b' }, value: [0, '1'] }])]} height={10} theme={theme} />);
     expect(screen.getByText('b')).toBeTruthy();
   });
 });

@@ -10,10 +10,14 @@ import { layout } from '../src/layout';
 import { spans } from '../src/marks';
 import { formatMatchers, parseMatchers } from '../src/matchers';
 import { scopeOf } from '../src/Panel';
+import { hideOthers } from '../src/panels/Lines';
+import { legible } from '../src/panels/Values';
+import { plain } from '../src/explore/PromqlEditor';
+import { mrkdwn } from '../src/StatusPage';
 import { flatten, levelOf } from '../src/panels/Logs';
 import { answer, resample, type Preview } from '../src/preview';
 import { withParams } from '../src/route';
-import { rangeOf, rangeParams, rateInterval, resolve, stepOf } from '../src/time';
+import { rangeOf, rangeParams, rateInterval, resolve, stepOf, ticksOf } from '../src/time';
 import { sourceOf } from '../src/sources';
 import { transform } from '../src/transforms';
 import { filtered, format, interpolate, labelQuery, variablesOf, type Variable } from '../src/variables';
@@ -139,6 +143,11 @@ describe('frames', () => {
     expect(field.display!('firing')).toMatchObject({ text: 'it fires', color: '#F2495C' });
     expect(field.config.unit).toBeUndefined();
   });
+  it('shows what the legend has chosen', () => {
+    const frames = withConfig(rangeFrames('A', ['a', 'b'].map((x) => ({ metric: { x }, values: [] })), '{{x}}', 0, 0, 15), { defaults: {}, overrides: [] }, createTheme());
+    expect(hideOthers(frames, ['b']).map((f) => f.fields[1].config.custom.hideFrom?.viz)).toEqual([true, undefined]);
+    expect(hideOthers(frames, undefined)).toBe(frames);
+  });
   it('tells buckets apart that Prometheus adds up', () => {
     const of = (le: string, ...v: string[]) => ({ metric: { le }, values: v.map((x, i): [number, string] => [i * 15, x]) });
     const frames = bucketFrames(rangeFrames('A', [of('+Inf', '9', '9'), of('0.1', '2', '3'), of('1', '5', '4')], '{{le}}', 0, 15, 15));
@@ -222,6 +231,25 @@ describe('kinds of variables', () => {
   });
   it('follows the range where it is to', () => {
     expect(interpolate('[$v]', [variable({ name: 'v', value: ['$__auto_interval_v'] })], { __interval: '30s' })).toBe('[30s]');
+  });
+});
+
+describe('words', () => {
+  it('are dark enough to be read', () => {
+    const light = createTheme({ colors: { mode: 'light' } });
+    expect(legible('#FF780A', light)).not.toBe('#FF780A');
+    expect(legible('#111111', light)).toBe('#111111');
+  });
+  it("leave Grafana's variables as long as they are", () => {
+    expect(plain('rate(x[$__rate_interval])')).toBe('rate(x[000000000000001m])'.replace('000000000000001m', '1m'.padStart(16, '0')));
+    expect(plain('${__range_s}')).toBe('1'.padStart(12, '0'));
+    expect(plain('a$b')).toBe('a$b');
+  });
+  it('are those of Slack', () => {
+    expect(mrkdwn('*It is down* see <https://x/y|Runbook>, 2*3').map((p: any) => p.props?.children ?? p)).toEqual(['', 'It is down', ' see ', 'Runbook', ', 2*3']);
+  });
+  it('are round times below a chart', () => {
+    expect(ticksOf(1768392061000, 1768392361000, 6).map((t) => t % 60_000)).toEqual([0, 0, 0, 0, 0]);
   });
 });
 

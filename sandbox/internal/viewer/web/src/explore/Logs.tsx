@@ -3,6 +3,7 @@ import { useEffect, useState } from 'react';
 import { bucketWidth, searchLogs, type LogAnswer } from '../api';
 import { useWidth } from '../Dashboard';
 import { levels, LogRows } from '../panels/Logs';
+import { ticksOf } from '../time';
 
 /** Log lines that a Lucene query finds, and how many there were over time. */
 export function Logs({ query, range, run, zoom }: { query: string; range: TimeRange; run(q: string): void; zoom(from: number, to: number): void }) {
@@ -48,7 +49,7 @@ function Histogram({ answer, range, zoom }: { answer: LogAnswer; range: TimeRang
   const most = Math.max(1, ...answer.histogram.map((b) => b.doc_count));
   const x = (t: number) => left + ((t - from) / (to - from)) * (width - left);
   const h = (n: number) => ((height - top - bottom) * n) / most;
-  const marks = Math.max(2, Math.floor(width / 140));
+  const ticks = ticksOf(from, to, Math.max(2, Math.floor(width / 110)));
   const seen = levels.filter((l) => answer.histogram.some((b) => b.levels[l.name]));
   return (
     <figure className="histogram" ref={ref} aria-label="Log lines over time">
@@ -71,9 +72,7 @@ function Histogram({ answer, range, zoom }: { answer: LogAnswer; range: TimeRang
               </g>
             );
           })}
-          {Array.from({ length: marks }, (_, i) => from + ((to - from) * (i + 0.5)) / marks).map((t) => (
-            <text key={t} x={x(t)} y={height - 3} textAnchor="middle">{dateTimeFormat(t, { format: to - from > 86_400_000 ? 'MM-DD HH:mm' : 'HH:mm:ss' })}</text>
-          ))}
+          {ticks.map((t) => <text key={t} x={x(t)} y={height - 3} textAnchor="middle">{dateTimeFormat(t, { format: to - from > 86_400_000 ? 'MM-DD HH:mm' : to - from > 600_000 ? 'HH:mm' : 'HH:mm:ss' })}</text>)}
         </svg>
       )}
       <figcaption>{seen.map((l) => <span key={l.name}><span className="swatch" style={{ background: l.color }} />{l.name}</span>)}</figcaption>

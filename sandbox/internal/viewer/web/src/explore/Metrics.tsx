@@ -1,4 +1,4 @@
-import { formattedValueToString, getValueFormat, type DataFrame, type GrafanaTheme2, type TimeRange } from '@grafana/data';
+import type { DataFrame, GrafanaTheme2, TimeRange } from '@grafana/data';
 import { useEffect, useMemo, useState } from 'react';
 import { prometheus } from '../api';
 import { useWidth } from '../Dashboard';
@@ -63,7 +63,6 @@ export function Metrics({ query, range, theme, run, zoom }: {
 /** The labels and the last value of each series. */
 function Series({ frames, took }: { frames: DataFrame[]; took: number }) {
   const names = [...new Set(frames.flatMap((f) => Object.keys(f.fields[1].labels ?? {})))];
-  const show = getValueFormat('none');
   const last = (f: DataFrame) => f.fields[1].values.findLast((v: number | null) => v !== null);
   return (
     <>
@@ -73,7 +72,7 @@ function Series({ frames, took }: { frames: DataFrame[]; took: number }) {
           <thead><tr>{names.map((n) => <th key={n} scope="col">{n}</th>)}<th scope="col" className="number">Last value</th></tr></thead>
           <tbody>
             {frames.slice(0, most).map((f, i) => (
-              <tr key={i}>{names.map((n) => <td key={n}>{f.fields[1].labels?.[n]}</td>)}<td className="number">{last(f) === undefined ? '–' : formattedValueToString(show(Number(last(f)), 4))}</td></tr>
+              <tr key={i}>{names.map((n) => <td key={n}>{f.fields[1].labels?.[n]}</td>)}<td className="number">{last(f) === undefined ? '–' : Number(Number(last(f)).toPrecision(6)).toLocaleString(undefined, { maximumSignificantDigits: 6 })}</td></tr>
             ))}
           </tbody>
         </table>

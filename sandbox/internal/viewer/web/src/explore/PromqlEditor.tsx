@@ -5,7 +5,7 @@ import { lintGutter } from '@codemirror/lint';
 import { EditorState, Prec } from '@codemirror/state';
 import { EditorView, keymap, placeholder } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
-import { PromQLExtension } from '@prometheus-io/codemirror-promql';
+import { LanguageType, PromQLExtension, promQLLanguage } from '@prometheus-io/codemirror-promql';
 import { useEffect, useRef } from 'react';
 
 const colours = HighlightStyle.define([
@@ -17,6 +17,9 @@ const colours = HighlightStyle.define([
   { tag: tags.invalid, color: 'var(--firing)' },
 ]);
 
+/** Grafana's variables as PromQL would have them, as long as they are: a length of time, or a number. */
+export const plain = (text: string) => text.replace(/\$\{?__\w+\}?/g, (v) => (/_m?s\}?$/.test(v) ? '1'.padStart(v.length, '0') : '1m'.padStart(v.length, '0')));
+
 /** PromQL with completion of metrics and labels; Enter runs it, Shift-Enter breaks the line. */
 export function PromqlEditor({ value, onChange, onRun, dark }: { value: string; onChange(v: string): void; onRun(): void; dark: boolean }) {
   const place = useRef<HTMLDivElement>(null);
@@ -25,6 +28,10 @@ export function PromqlEditor({ value, onChange, onRun, dark }: { value: string; 
   run.current = onRun;
   useEffect(() => {
     const promql = new PromQLExtension().setComplete({ remote: { url: '/api/datasources/proxy/uid/prometheus' } });
+    const usual = promql.getLinter().promQL();
+    promql.setLinter({
+      promQL: () => (v) => usual({ state: EditorState.create({ doc: plain(v.state.doc.toString()), extensions: promQLLanguage(LanguageType.PromQL) }) } as EditorView),
+    });
     view.current = new EditorView({
       parent: place.current!,
       state: EditorState.create({

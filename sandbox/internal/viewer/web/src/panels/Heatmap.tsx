@@ -1,5 +1,7 @@
 import { dateTimeFormat, formattedValueToString, getValueFormat, type DataFrame, type GrafanaTheme2, type TimeRange } from '@grafana/data';
 
+import { ticksOf } from '../time';
+
 interface Props { panel: any; frames: DataFrame[]; range: TimeRange; width: number; height: number; theme: GrafanaTheme2 }
 
 const left = 64, bottom = 20, top = 6;
@@ -14,8 +16,7 @@ export function Heatmap({ panel, frames, range, width, height, theme }: Props) {
   const x = (t: number) => left + ((t - from) / (to - from)) * w;
   const name = (f: DataFrame) => { const le = Number(f.fields[1].labels?.le); return Number.isFinite(le) ? formattedValueToString(unit(le)) : f.fields[1].labels?.le ?? f.name ?? ''; };
   const every = Math.max(1, Math.ceil(rows.length / Math.max(1, Math.floor((height - bottom) / 18))));
-  const marks = Math.max(2, Math.floor(w / 90));
-  const ticks = Array.from({ length: marks }, (_, i) => from + ((to - from) * (i + 0.5)) / marks);
+  const ticks = ticksOf(from, to, Math.max(2, Math.floor(w / 90)));
   return (
     <svg width={width} height={height} role="img" aria-label={`${panel.title}: how much is in each of ${rows.length} buckets over time`} fontSize={12} fill={theme.colors.text.primary}>
       {rows.map((f, row) => {

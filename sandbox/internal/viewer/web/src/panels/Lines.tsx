@@ -1,7 +1,7 @@
 import type { DataFrame, TimeRange } from '@grafana/data';
-import { TimeSeries, TooltipDisplayMode, TooltipPlugin2, type UPlotConfigBuilder } from '@grafana/ui';
-import { useEffect, useLayoutEffect, useMemo, useRef } from 'react';
-import { dateTimeFormat, formattedValueToString, getDisplayProcessor, getFieldSeriesColor, type GrafanaTheme2, type Labels } from '@grafana/data';
+import { PanelContextProvider, TimeSeries, TooltipDisplayMode, type PanelContext, TooltipPlugin2, type UPlotConfigBuilder } from '@grafana/ui';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { dateTimeFormat, EventBusSrv, formattedValueToString, getFieldDisplayName, getDisplayProcessor, getFieldSeriesColor, type GrafanaTheme2, type Labels } from '@grafana/data';
 import { linksOf, type Link } from '../links';
 import type { Mark } from '../marks';
 import { preview } from '../preview';
@@ -21,32 +21,61 @@ interface Props {
 }
 
 
-/** Series over time, drawn by Grafana's own component. */
+/** Series over time, drawn by Grafana's own component; the legend shows one series, or several with the control key. */
 export function Lines({ panel, frames, range, variables, marks, width, height, theme, onZoom }: Props) {
+  const [sorted, setSorted] = useState<{ sortBy?: string; sortDesc?: boolean }>({});
+  const [shown, setShown] = useState<string[]>();
   const legend = useMemo(
-    () => ({ showLegend: true, displayMode: 'list', placement: 'bottom', calcs: [], ...panel.options?.legend }),
-    [panel]
+    () => ({ showLegend: true, displayMode: 'list', placement: 'bottom', calcs: [], ...panel.options?.legend, ...sorted }),
+    [panel, sorted]
   );
+  const visible = useMemo(() => hideOthers(frames, shown), [frames, shown]);
+  const context = useMemo((): PanelContext => ({
+    eventBus: bus, eventsScope: 'dashboard',
+    onToggleSeriesVisibility: (label, mode) => {
+      const names = [label ?? []].flat();
+      setShown((now) => (String(mode) === 'append'
+        ? [...(now ?? []).filter((n) => !names.includes(n)), ...names.filter((n) => !now?.includes(n))]
+        : now?.length === names.length && names.every((n) => now.includes(n)) ? undefined : names));
+    },
+    onToggleLegendSort: (sortBy) => setSorted((now) => ({ sortBy, sortDesc: now.sortBy === sortBy ? !now.sortDesc : true })),
+  }), []);
   const sort = panel.options?.tooltip?.sort;
   return (
-    <TimeSeries frames={frames} timeRange={range} timeZone="browser" width={width} height={height} legend={legend as any}>
-      {(config: UPlotConfigBuilder, aligned: DataFrame) => (
-        <>
-        <Marks config={config} marks={marks} />
-        <TooltipPlugin2
-          config={config}
-          hoverMode={panel.options?.tooltip?.mode === TooltipDisplayMode.Single ? 2 : 1}
-          queryZoom={({ from, to }: { from: number; to: number }) => onZoom(from, to)}
-          render={(_u: any, dataIdxs: Array<number | null>, seriesIdx: number | null, pinned: boolean) => (
-            <Hovered frame={aligned} indices={dataIdxs} hovered={seriesIdx} sort={sort} theme={theme} marks={marks} pinned={pinned}
-              links={(labels) => (preview ? [] : linksOf(panel, labels, range, variables))} />
-          )}
-          maxWidth={480}
-        />
-        </>
-      )}
-    </TimeSeries>
+    <PanelContextProvider value={context}>
+      <TimeSeries frames={visible} timeRange={range} timeZone="browser" width={width} height={height} legend={legend as any}>
+        {(config: UPlotConfigBuilder, aligned: DataFrame) => (
+          <>
+            <Marks config={config} marks={marks} />
+            <TooltipPlugin2
+              config={config}
+              hoverMode={panel.options?.tooltip?.mode === TooltipDisplayMode.Single ? 2 : 1}
+              queryZoom={({ from, to }: { from: number; to: number }) => onZoom(from, to)}
+              render={(_u: any, dataIdxs: Array<number | null>, seriesIdx: number | null, pinned: boolean) => (
+                <Hovered frame={aligned} indices={dataIdxs} hovered={seriesIdx} sort={sort} theme={theme} marks={marks} pinned={pinned}
+                  links={(labels) => (preview ? [] : linksOf(panel, labels, range, variables))} />
+              )}
+              maxWidth={480}
+            />
+          </>
+        )}
+      </TimeSeries>
+    </PanelContextProvider>
   );
+}
+
+const bus = new EventBusSrv();
+
+/** Leaves the series of these names in the chart, and the others in the legend alone. */
+export function hideOthers(frames: DataFrame[], shown: string[] | undefined): DataFrame[] {
+  if (!shown || shown.length === 0) {
+    return frames;
+  }
+  return frames.map((frame) => ({
+    ...frame,
+    fields: frame.fields.map((f) => (f.type === 'number' && !shown.includes(getFieldDisplayName(f, frame, frames))
+      ? { ...f, config: { ...f.config, custom: { ...f.config.custom, hideFrom: { ...f.config.custom?.hideFrom, viz: true } } } } : f)),
+  }));
 }
 
 /** Marks times as Grafana does: a dashed line where something began, a pale area for as long as it was so. */

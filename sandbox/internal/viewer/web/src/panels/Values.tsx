@@ -1,5 +1,5 @@
 import {
-  FieldType, formattedValueToString, getDisplayValueAlignmentFactors, getFieldDisplayValues, VizOrientation,
+  colorManipulator, FieldType, formattedValueToString, getDisplayValueAlignmentFactors, getFieldDisplayValues, VizOrientation,
   type DataFrame, type DisplayValue, type DisplayValueAlignmentFactors, type FieldDisplay, type GrafanaTheme2,
 } from '@grafana/data';
 import {
@@ -141,8 +141,17 @@ export function Pie(props: Props) {
   );
 }
 
+/** A colour for words: darker where the page is light, until it can be read (WCAG AA). */
+export function legible(color: string, theme: GrafanaTheme2): string {
+  let out = color;
+  for (let i = 0; i < 10 && colorManipulator.getContrastRatio(out, theme.colors.background.primary) < 4.5; i++) {
+    out = theme.isDark ? colorManipulator.lighten(out, 0.1) : colorManipulator.darken(out, 0.1);
+  }
+  return out;
+}
+
 /** Rows and columns: a table that a screen reader can read. */
-export function Rows({ panel, frames, height }: Pick<Props, 'panel' | 'frames' | 'height'>) {
+export function Rows({ panel, frames, height, theme }: Pick<Props, 'panel' | 'frames' | 'height' | 'theme'>) {
   const [chosen, choose] = useState(0);
   const frame = frames[Math.min(chosen, frames.length - 1)];
   if (!frame) {
@@ -156,7 +165,7 @@ export function Rows({ panel, frames, height }: Pick<Props, 'panel' | 'frames' |
     rows = [...rows].sort((a, b) => (values[a] < values[b] ? -1 : values[a] > values[b] ? 1 : 0) * (by.desc ? -1 : 1));
   }
   const style = (shown: DisplayValue | undefined, kind: string | undefined) => (!shown?.color ? undefined
-    : kind === 'color-text' ? { color: shown.color } : kind === 'color-background' ? { background: shown.color, color: '#111217' } : undefined);
+    : kind === 'color-text' ? { color: legible(shown.color, theme) } : kind === 'color-background' ? { background: shown.color, color: theme.colors.getContrastText(shown.color, 4.5) } : undefined);
   return (
     <div className="scroll" style={{ height }} tabIndex={0} role="region" aria-label={panel.title}>
       {frames.length > 1 && (
