@@ -185,8 +185,38 @@ func (s *server) search(r *request, expression string, o cluster.Options, req *s
 	return out, err
 }
 
-// execute searches targets and prints the answer.
+// execute searches targets and prints the answer. Indices that the request does not fit are failed shards of an answer
+// from the others; where it fits none, their error is the answer.
 func (s *server) execute(r *request, targets []*search.Target, req *search.Request, begin time.Time) (map[string]any, *search.Result, error) {
+	out, res, err := s.executeAll(r, targets, req, begin)
+	if partial, _ := r.flag("allow_partial_search_results", true); err == nil || !partial || len(targets) < 2 || eserr.From(err).Type != "search_phase_execution_exception" {
+		return out, res, err
+	}
+	var fit []*search.Target
+	failures, failed := []any{}, 0
+	for _, t := range targets {
+		_, _, alone := s.executeAll(r, []*search.Target{t}, req, begin)
+		if alone == nil {
+			fit = append(fit, t)
+			continue
+		}
+		list, _ := eserr.From(alone).Extra["failed_shards"].([]any)
+		failures = append(failures, list...)
+		failed += t.Shards
+	}
+	if len(fit) == 0 || failed == 0 {
+		return nil, nil, err
+	}
+	if out, res, err = s.executeAll(r, fit, req, begin); err != nil {
+		return nil, nil, err
+	}
+	shards, _ := out["_shards"].(map[string]any)
+	total, _ := shards["total"].(int)
+	shards["total"], shards["failed"], shards["failures"] = total+failed, failed, failures
+	return out, res, nil
+}
+
+func (s *server) executeAll(r *request, targets []*search.Target, req *search.Request, begin time.Time) (map[string]any, *search.Result, error) {
 	now := s.c.Now()
 	first := ""
 	if len(targets) > 0 {

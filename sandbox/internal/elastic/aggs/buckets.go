@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"obsandbox/sandbox/internal/elastic/engine"
 	"obsandbox/sandbox/internal/elastic/eserr"
@@ -213,6 +214,7 @@ type ranges struct {
 	keyed  bool
 	list   []bounds
 	counts counts
+	zone   *time.Location
 }
 
 type bounds struct {
@@ -249,8 +251,11 @@ func parseRange(typ string) parser {
 		if err := r.src.check(e, typ, name, true); err != nil {
 			return nil, err
 		}
+		if r.zone, err = zoneOf(zone); err != nil {
+			return nil, err
+		}
 		for _, item := range list.Items {
-			b, err := r.bounds(item, zone)
+			b, err := r.bounds(item)
 			if err != nil {
 				return nil, err
 			}
@@ -269,7 +274,7 @@ func parseRange(typ string) parser {
 	}
 }
 
-func (r *ranges) bounds(item *xcontent.Value, zone string) (bounds, error) {
+func (r *ranges) bounds(item *xcontent.Value) (bounds, error) {
 	b := bounds{from: math.Inf(-1), to: math.Inf(1)}
 	for _, m := range item.Members {
 		if m.Value.Is(xcontent.Null) {
@@ -288,7 +293,7 @@ func (r *ranges) bounds(item *xcontent.Value, zone string) (bounds, error) {
 			line, col := m.Value.Pos()
 			return b, eserr.XContent(line, col, "[range] unknown field [%s]", m.Key)
 		}
-		v, err := r.bound(m.Value, zone)
+		v, err := r.bound(m.Value)
 		if err != nil {
 			return b, err
 		}
@@ -299,7 +304,7 @@ func (r *ranges) bounds(item *xcontent.Value, zone string) (bounds, error) {
 		case !has:
 			return "*"
 		case r.src.field != nil && r.src.field.IsDate():
-			return r.src.print(v)
+			return r.src.format.Print(r.src.field.Time(int64(v)).In(r.zone))
 		}
 		raw, _ := jsonFloat(v).MarshalJSON()
 		return string(raw)
@@ -311,7 +316,7 @@ func (r *ranges) bounds(item *xcontent.Value, zone string) (bounds, error) {
 	return b, nil
 }
 
-func (r *ranges) bound(v *xcontent.Value, zone string) (float64, error) {
+func (r *ranges) bound(v *xcontent.Value) (float64, error) {
 	f := r.src.field
 	if f == nil || !f.IsDate() {
 		if f == nil && r.typ == "date_range" {
@@ -323,11 +328,7 @@ func (r *ranges) bound(v *xcontent.Value, zone string) (float64, error) {
 		n, err := v.Int()
 		return float64(n), err
 	}
-	loc, err := zoneOf(zone)
-	if err != nil {
-		return 0, err
-	}
-	at, err := r.src.format.Math(v.Text(), r.e.Now, loc, false)
+	at, err := r.src.format.Math(v.Text(), r.e.Now, r.zone, false)
 	if err != nil {
 		return 0, eserr.New(400, "parse_exception", "failed to parse date field [%s] with format [%s]", v.Text(), r.src.format.Name).With("index", r.e.first())
 	}

@@ -286,6 +286,9 @@ func (h *histogram) learn(t time.Time) {
 		return
 	}
 	last := h.starts[len(h.starts)-1]
+	if shortest := calendarLength(h.calendar); ms < h.starts[0]-maxStarts*shortest || ms > last+maxStarts*shortest {
+		return
+	}
 	if ms < h.starts[0] {
 		var before []int64
 		for at := t; at.UnixMilli() < h.starts[0]; at = next(at) {
@@ -304,6 +307,11 @@ func (h *histogram) learn(t time.Time) {
 		}
 	}
 	h.starts = append(h.starts, after...)
+}
+
+// calendarLength is the least length of a calendar bucket in milliseconds.
+func calendarLength(unit byte) int64 {
+	return map[byte]int64{'s': 1e3, 'm': 60e3, 'h': 3600e3, 'd': 23 * 3600e3, 'w': 6 * 86400e3, 'M': 28 * 86400e3, 'q': 89 * 86400e3, 'y': 365 * 86400e3}[unit]
 }
 
 func floorDiv(a, b int64) int64 {
@@ -326,11 +334,15 @@ func (h *histogram) collect(doc, bucket int) {
 	s := &h.src
 	if h.typ == "date_histogram" && s.col != nil && s.script == nil {
 		from, to := s.col.Range(doc)
+		nanos := s.now.Type == "date_nanos"
 		if from == to && s.gap != nil {
-			h.put(doc, bucket, h.floor(s.gapID), float64(s.gapID))
+			at := s.gapID
+			if nanos {
+				at = floorDiv(at, 1e6)
+			}
+			h.put(doc, bucket, h.floor(at), float64(at))
 			return
 		}
-		nanos := s.now.Type == "date_nanos"
 		last := int64(math.MinInt64)
 		for i := from; i < to; i++ {
 			v := s.col.At(i)

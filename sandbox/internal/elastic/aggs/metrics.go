@@ -161,15 +161,22 @@ func extend(m moments, sigma float64, fields map[string]any, values map[string]f
 	b := map[string]float64{"upper": avg + sigma*std, "lower": avg - sigma*std, "upper_population": avg + sigma*std, "lower_population": avg - sigma*std,
 		"upper_sampling": avg + sigma*stdS, "lower_sampling": avg - sigma*stdS}
 	printed := map[string]any{}
+	// What the printing of Elasticsearch does to one value's sampling figures: they are the text "NaN".
+	printable := func(v float64) any {
+		if m.n > 0 && math.IsNaN(v) {
+			return "NaN"
+		}
+		return number(v)
+	}
 	for k, v := range b {
-		printed[k] = number(v)
+		printed[k] = printable(v)
 		values["std_"+k] = v
 		values["std_deviation_bounds."+k] = v
 		values["std_deviation_bounds_"+k] = v
 	}
 	for k, v := range map[string]float64{"sum_of_squares": squares, "variance": variance, "variance_population": variance, "variance_sampling": sampling,
 		"std_deviation": std, "std_deviation_population": std, "std_deviation_sampling": stdS} {
-		fields[k], values[k] = number(v), v
+		fields[k], values[k] = printable(v), v
 	}
 	fields["std_deviation_bounds"] = printed
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -88,18 +89,27 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[lo] + (at-float64(lo))*(sorted[hi]-sorted[lo])
 }
 
-// rank is the share of sorted values that are not greater than v.
+// rank is the share of sorted values that lie below v as Elasticsearch's digest counts it: half of the values equal to
+// it do, and between two values it grows linearly.
 func rank(sorted []float64, v float64) float64 {
-	if len(sorted) == 0 {
+	n := len(sorted)
+	if n == 0 {
 		return math.NaN()
 	}
-	n, _ := slices.BinarySearchFunc(sorted, v, func(x, v float64) int {
-		if x <= v {
-			return -1
-		}
-		return 1
-	})
-	return 100 * float64(n) / float64(len(sorted))
+	if v < sorted[0] {
+		return 0
+	}
+	// The first value counts half, wherever it lies.
+	to := sort.Search(n, func(i int) bool { return sorted[i] > v })
+	from := sort.SearchFloat64s(sorted, v)
+	equal := float64(to - max(from, 1))
+	switch {
+	case to == n:
+		return 100 * (float64(n) - 0.5*max(equal, 0)) / float64(n)
+	case equal > 0:
+		return 100 * (float64(max(from, 1)) - 0.5 + 0.5*equal) / float64(n)
+	}
+	return 100 * (float64(to) - 0.5 + (v-sorted[to-1])/(sorted[to]-sorted[to-1])) / float64(n)
 }
 
 func (p *percentiles) result(bucket int) *Result {
@@ -129,7 +139,7 @@ func (p *percentiles) result(bucket int) *Result {
 		out[key], out[fmt.Sprint(at)] = v, v
 		keyed[key] = number(v)
 		entry := map[string]any{"key": jsonFloat(at), "value": number(v)}
-		if text := p.src.print(v); text != "" && !math.IsNaN(v) && p.typ == "percentiles" {
+		if text := p.src.print(v); text != "" && !math.IsNaN(v) {
 			keyed[key+"_as_string"], entry["value_as_string"] = text, text
 		}
 		list = append(list, entry)

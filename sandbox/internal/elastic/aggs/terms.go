@@ -17,14 +17,16 @@ import (
 
 // terms has a bucket for every value.
 type terms struct {
-	e        *env
-	src      source
-	subs     *level
-	size     int
-	minCount int64
-	order    []orderKey
-	include  func(string) bool
-	exclude  func(string) bool
+	e    *env
+	src  source
+	subs *level
+	size int
+	// shardSize is how many buckets Elasticsearch's shard hands on: what lacks documents among them is not "other".
+	shardSize int
+	minCount  int64
+	order     []orderKey
+	include   func(string) bool
+	exclude   func(string) bool
 
 	// Values are numbered as they come: ids of strings by text, of numbers by value.
 	strs   map[string]int
@@ -89,7 +91,12 @@ func parseTerms(e *env, name string, body *xcontent.Value, subs *level) (collect
 				err = eserr.Illegal("[size] must be greater than 0. Found [%d] in [%s]", n, name)
 			}
 			t.size = int(n)
-		case "shard_size", "shard_min_doc_count", "collect_mode", "execution_hint", "value_type":
+		case "shard_size":
+			if n, err = v.Int(); err == nil && n <= 0 {
+				err = eserr.Illegal("[shardSize] must be greater than 0. Found [%d] in [%s]", n, name)
+			}
+			t.shardSize = int(n)
+		case "shard_min_doc_count", "collect_mode", "execution_hint", "value_type":
 		case "show_term_doc_count_error":
 			_, err = v.Bool()
 		case "min_doc_count":
@@ -297,7 +304,7 @@ func (t *terms) result(bucket int) *Result {
 		row = t.slots[bucket]
 	}
 	for id, slot := range row {
-		if slot > 0 && t.counts[slot-1] >= t.minCount {
+		if slot > 0 {
 			list = append(list, &termBucket{id: id, at: int(slot) - 1, count: t.counts[slot-1]})
 		}
 	}
@@ -316,6 +323,18 @@ func (t *terms) result(bucket int) *Result {
 	}
 	slices.SortFunc(list, func(a, b *termBucket) int { return t.compare(a, b) })
 	other := t.total.get(bucket)
+	handed := max(t.shardSize, t.size)
+	if t.shardSize == 0 {
+		handed = t.size + t.size/2 + 10
+	}
+	list = slices.DeleteFunc(list, func(b *termBucket) bool {
+		handed--
+		few := b.count < t.minCount
+		if few && handed >= 0 {
+			other -= b.count
+		}
+		return few
+	})
 	if len(list) > t.size {
 		list = list[:t.size]
 	}

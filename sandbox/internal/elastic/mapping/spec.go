@@ -62,7 +62,7 @@ func (m *Mapping) field(full, leaf string, spec map[string]any, parent *Field) (
 		if strings.Contains(known, " "+typ+" ") {
 			return nil, fail("field [%s] has type [%s], which this store does not support", full, typ)
 		}
-		return nil, fail("No handler for type [%s] declared on field [%s]", typ, leaf)
+		return nil, fail("The mapper type [%s] declared on field [%s] does not exist. It might have been created within a future version or requires a plugin to be installed. Check the documentation.", typ, leaf)
 	}
 	f := &Field{Name: full, Leaf: leaf, Type: typ, Parent: parent, Index: true, DocValues: true, Coerce: m.coerce(),
 		IgnoreMalformed: m.limits.IgnoreMalformed, params: map[string]any{}}

@@ -102,6 +102,8 @@ func buildBool(body *xcontent.Value, c *Context) (Node, error) {
 		return nil, err
 	}
 	switch {
+	case len(n.must)+len(n.filter)+len(n.should)+len(n.not) == 0:
+		return allNode{n.boost}, nil
 	case msm != "":
 		if n.minShould, err = MinimumShouldMatch(msm, len(n.should)); err != nil {
 			return nil, err

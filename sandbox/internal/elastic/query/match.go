@@ -116,8 +116,11 @@ func buildPhrasePrefix(body *xcontent.Value, c *Context) (Node, error) {
 func matchOn(name string, o *matchOptions, c *Context) (Node, error) {
 	f := c.Mapping.Field(name)
 	if f == nil || f.Kind != mapping.Text {
-		if f != nil && o.last && f.Kind == mapping.Keyword {
-			return prefixOn(name, o.query, o.boost, false, c)
+		if f != nil && o.last {
+			if o.lenient {
+				return noneNode{}, nil
+			}
+			return nil, shardFail(c, "Can only use phrase prefix queries on text fields - not on [%s] which is of type [%s]", name, f.Type)
 		}
 		if f != nil && f.Kind == mapping.Keyword && o.fuzziness != "" {
 			return fuzzyOn(name, o.query, o.fuzziness, o.prefix, true, o.boost, c)

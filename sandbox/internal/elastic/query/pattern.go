@@ -69,6 +69,10 @@ func matchTerms(name, text string, boost float64, c *Context, query string, make
 	if f.Kind != mapping.Text && f.Kind != mapping.Keyword || f.Type == "ip" {
 		return nil, shardFail(c, "Can only use %s queries on keyword, text and wildcard fields - not on [%s] which is of type [%s]", query, name, f.Type)
 	}
+	if f.Key != "" && (query == "wildcard" || query == "regexp" || query == "fuzzy") {
+		e := shardFail(c, "[%s] queries are not currently supported on keyed [flattened] fields.", query)
+		return nil, e.CausedBy(eserr.New(400, "unsupported_operation_exception", "[%s] queries are not currently supported on keyed [flattened] fields.", query))
+	}
 	matches := make(text)
 	key := ""
 	if f.Key != "" {

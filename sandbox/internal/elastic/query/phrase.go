@@ -151,22 +151,101 @@ func (n *phraseNode) count(lists [][]uint32) float64 {
 		}
 		return freq
 	}
-	// Shifted by their places, the terms of an exact phrase are at one position; the slop is how far apart they may be.
-	idx := make([]int, len(lists))
-	for {
-		lo, hi, least := int64(1<<62), int64(-1<<62), 0
-		for i, list := range lists {
-			p := int64(list[idx[i]]) - int64(n.at[i])
-			if p < lo {
-				lo, least = p, i
-			}
-			hi = max(hi, p)
-		}
-		if hi-lo <= int64(n.slop) {
-			freq += 1 / float64(1+hi-lo)
-		}
-		if idx[least]++; idx[least] >= len(lists[least]) {
-			return freq
+	s := sloppy{phrase: n, lists: lists, idx: make([]int, len(lists))}
+	if !s.spread() {
+		return 0
+	}
+	for done := false; !done; {
+		var length int64
+		if length, done = s.next(); length <= int64(n.slop) {
+			freq += 1 / float64(1+length)
 		}
 	}
+	return freq
+}
+
+// sloppy finds the terms of a phrase near each other as Lucene does. Shifted by their places, the terms of an exact
+// phrase are at one position; a match's length is how far apart they are.
+type sloppy struct {
+	phrase *phraseNode
+	lists  [][]uint32
+	idx    []int
+	end    int64
+}
+
+func (s *sloppy) at(i int) int64 { return int64(s.lists[i][s.idx[i]]) - int64(s.phrase.at[i]) }
+
+// spread moves the repetitions of a term to its first places, one each, and says whether there are enough.
+func (s *sloppy) spread() bool {
+	for i, term := range s.phrase.terms {
+		for _, before := range s.phrase.terms[:i] {
+			if before == term {
+				s.idx[i]++
+			}
+		}
+		if s.idx[i] >= len(s.lists[i]) {
+			return false
+		}
+	}
+	s.end = s.at(0)
+	for i := range s.lists {
+		s.end = max(s.end, s.at(i))
+	}
+	return true
+}
+
+// order says whether a term's place comes before another's.
+func (s *sloppy) order(a, b int) bool {
+	pa, pb := s.at(a), s.at(b)
+	return pa < pb || pa == pb && (s.phrase.at[a] < s.phrase.at[b] || s.phrase.at[a] == s.phrase.at[b] && a < b)
+}
+
+// first is the term that comes first, not counting one.
+func (s *sloppy) first(but int) int {
+	least := -1
+	for i := range s.lists {
+		if i != but && (least < 0 || s.order(i, least)) {
+			least = i
+		}
+	}
+	return least
+}
+
+// advance moves a term to its next place, and on as long as a repetition of it is there.
+func (s *sloppy) advance(i int) bool {
+	for {
+		if s.idx[i]++; s.idx[i] >= len(s.lists[i]) {
+			return false
+		}
+		s.end = max(s.end, s.at(i))
+		other := -1
+		for j := range s.lists {
+			if j != i && s.phrase.terms[j] == s.phrase.terms[i] && s.lists[j][s.idx[j]] == s.lists[i][s.idx[i]] {
+				other = j
+			}
+		}
+		if other < 0 {
+			return true
+		}
+		if s.order(other, i) {
+			i = other
+		}
+	}
+}
+
+// next is the length of the next match and whether it is the last.
+func (s *sloppy) next() (length int64, done bool) {
+	lead := s.first(-1)
+	length = s.end - s.at(lead)
+	if len(s.lists) == 1 {
+		return length, !s.advance(lead)
+	}
+	rest := s.at(s.first(lead))
+	for s.advance(lead) {
+		if s.at(lead) > rest {
+			return length, false
+		}
+		length = min(length, s.end-s.at(lead))
+	}
+	return length, true
 }

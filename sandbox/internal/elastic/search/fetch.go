@@ -65,8 +65,12 @@ func (r *Request) print(hits []*Hit, res *Result) ([]map[string]any, error) {
 			return nil, err
 		}
 		if len(r.Fields) > 0 && src != nil {
-			if err := r.sourceFields(h, src, fields); err != nil {
+			ignored := map[string]any{}
+			if err := r.sourceFields(h, src, fields, ignored); err != nil {
 				return nil, err
+			}
+			if len(ignored) > 0 {
+				obj["ignored_field_values"] = ignored
 			}
 		}
 		if len(fields) > 0 {
@@ -163,8 +167,9 @@ func Values(f *mapping.Field, v *engine.View, doc int, format *dates.Format) []a
 	return out
 }
 
-// sourceFields adds the values of fields: from the source, as the mapping reads them.
-func (r *Request) sourceFields(h *Hit, src []byte, out map[string]any) error {
+// sourceFields adds the values of fields: from the source, as the mapping reads them. What a field did not take is put
+// apart.
+func (r *Request) sourceFields(h *Hit, src []byte, out, ignored map[string]any) error {
 	tree, err := xcontent.Parse(src)
 	if err != nil {
 		return fmt.Errorf("read a source for its fields: %w", err)
@@ -209,11 +214,16 @@ func (r *Request) sourceFields(h *Hit, src []byte, out map[string]any) error {
 				}
 			}
 		}
-		var printed []any
+		var printed, refused []any
 		for _, v := range values {
 			if p, ok := fieldValue(f, v, format); ok {
 				printed = append(printed, p)
+			} else {
+				refused = append(refused, v.Any())
 			}
+		}
+		if len(refused) > 0 {
+			ignored[name] = refused
 		}
 		if len(printed) > 0 {
 			out[name] = printed

@@ -248,6 +248,14 @@ func Phase(index string, err error) error {
 	}
 	out := eserr.New(status, "search_phase_execution_exception", "all shards failed").With("phase", "query").With("grouped", true)
 	out.Root = []*eserr.Error{e}
+	// Elasticsearch repeats the cause where it is no exception of a query.
+	if e.Type == "illegal_argument_exception" || e.Type == "parse_exception" {
+		cause := &eserr.Error{Type: e.Type, Reason: e.Reason, Cause: e.Cause}
+		if cause.Cause == nil {
+			cause.Cause = &eserr.Error{Type: e.Type, Reason: e.Reason}
+		}
+		out.Cause = cause
+	}
 	out.Extra["failed_shards"] = []any{map[string]any{"shard": 0, "index": name, "node": "sandbox", "reason": e.Object()}}
 	return out
 }

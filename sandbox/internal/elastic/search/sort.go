@@ -287,10 +287,14 @@ func (s *sorter) output(k sortKey) any {
 			}
 			return "-Infinity"
 		}
-		if high {
-			return int64(math.MaxInt64)
+		lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
+		if s.field != nil && (s.field.Type == "integer" || s.field.Type == "short" || s.field.Type == "byte") {
+			lo, hi = math.MinInt32, math.MaxInt32
 		}
-		return int64(math.MinInt64)
+		if high {
+			return hi
+		}
+		return lo
 	case !s.field.Numeric():
 		return s.field.TermText(strings.Clone(k.s))
 	case s.float:

@@ -1,0 +1,276 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"obsandbox/sandbox/internal/elastic"
+)
+
+var (
+	seed      = flag.Uint64("seed", 1, "of the questions of TestDiffer")
+	questions = flag.Int("questions", 400, "number of questions of TestDiffer")
+	modules   = flag.Bool("modules", true, "whether TestDiffer asks for aggregations and scripts that are modules of Elasticsearch")
+	shown     = flag.Int("differences", 20, "number of differences that TestDiffer shows at most")
+)
+
+// TestDiffer asks two servers the same random questions. With -against the other is a real cluster; else it is our own
+// store with the same documents in many segments, replaced and deleted ones among them, after a restart.
+func TestDiffer(t *testing.T) {
+	a := startStore(t)
+	fill(t, a, false)
+	b := *against
+	if b == "" {
+		b = scattered(t)
+	} else {
+		fill(t, b, false)
+	}
+	g := &generator{rand.New(rand.NewPCG(*seed, 7)), *modules}
+	compare(t, a, b, func() question { return g.search() })
+}
+
+func compare(t *testing.T, a, b string, next func() question) {
+	seen, refused, count, good := map[string]bool{}, map[string]int{}, 0, 0
+	type answered struct {
+		question
+		ours, theirs any
+	}
+	all := make([]answered, *questions)
+	var g errgroup.Group
+	g.SetLimit(6)
+	for i := range all {
+		x := &all[i]
+		x.question = next()
+		g.Go(func() (err error) {
+			if x.ours, err = ask(t, a, x.question); err == nil {
+				x.theirs, err = ask(t, b, x.question)
+			}
+			return err
+		})
+	}
+	require.NoError(t, g.Wait())
+	for _, q := range all {
+		ours, theirs := q.ours, q.theirs
+		if text := encode(ours); strings.Contains(text, "supported by this store") {
+			refused[unsupported.FindString(text)]++
+			continue
+		}
+		diff := difference("", ours, theirs)
+		if strings.HasPrefix(diff, ".answer") {
+			diff += fmt.Sprintf(" (here %.700s, there %.700s)", encode(ours), encode(theirs))
+		}
+		if diff == "" {
+			good++
+			continue
+		}
+		sign := regexp.MustCompile(`[0-9]+(\.[0-9]+)?(E-?[0-9]+)?`).ReplaceAllString(diff, "#")
+		if len(sign) > 150 {
+			sign = sign[:150]
+		}
+		if count++; seen[sign] || len(seen) >= *shown {
+			continue
+		}
+		seen[sign] = true
+		t.Errorf("%s %s %s\n  %s", q.Method, q.Path, q.Body, diff)
+	}
+	t.Logf("%d alike, %d different, refused here: %v", good, count, refused)
+}
+
+var unsupported = regexp.MustCompile(`[^"]*supported by this store`)
+
+func fill(t *testing.T, url string, scatter bool) {
+	t.Helper()
+	must := func(q question) {
+		answer, err := ask(t, url, q)
+		require.NoError(t, err)
+		res := answer.(obj)
+		require.Contains(t, []any{200, 404}, res["answer"], "%v", res)
+		if items, ok := res["body"].(obj); ok && items["errors"] == true {
+			require.Fail(t, "bulk", "%.2000s", encode(items))
+		}
+	}
+	g := &generator{rand.New(rand.NewPCG(42, 7)), true}
+	for _, index := range []string{differA, differB} {
+		must(question{"DELETE", "/" + index, ""})
+		must(question{"PUT", "/" + index, `{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":` + differMappings[index] + `}`})
+		n := map[string]int{differA: 300, differB: 80}[index]
+		var bulk strings.Builder
+		for i := range n {
+			doc := encode(g.document(index, i))
+			if scatter && i%3 == 0 {
+				fmt.Fprintf(&bulk, "{\"index\":{\"_id\":\"%d\"}}\n%s\n{\"index\":{\"_id\":\"gone-%d\"}}\n%s\n", i, encode(obj{"id": "old", "level": "OLD", "n": 7, "at": "2024-03-30T00:00:00.000Z"}), i, doc)
+				must(question{"POST", "/" + index + "/_bulk?refresh=true", bulk.String()})
+				bulk.Reset()
+				fmt.Fprintf(&bulk, "{\"delete\":{\"_id\":\"gone-%d\"}}\n", i)
+			}
+			fmt.Fprintf(&bulk, "{\"index\":{\"_id\":\"%d\"}}\n%s\n", i, doc)
+		}
+		must(question{"POST", "/" + index + "/_bulk?refresh=true", bulk.String()})
+		if !scatter {
+			must(question{"POST", "/" + index + "/_forcemerge?max_num_segments=1", ""})
+		}
+	}
+}
+
+// scattered is a store whose documents came in many refreshes and that was started again since.
+func scattered(t *testing.T) string {
+	dir := t.TempDir()
+	run := func() (string, func()) {
+		ctx, cancel := context.WithCancel(context.Background())
+		ready, done := make(chan net.Addr, 1), make(chan error, 1)
+		go func() {
+			done <- elastic.Run(ctx, elastic.Config{Listen: "127.0.0.1:0", Data: dir, Ready: func(a net.Addr) { ready <- a }}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		}()
+		select {
+		case at := <-ready:
+			return "http://" + at.String(), func() { cancel(); require.NoError(t, <-done) }
+		case err := <-done:
+			cancel()
+			require.NoError(t, err)
+		}
+		return "", nil
+	}
+	url, stop := run()
+	fill(t, url, true)
+	stop()
+	url, stop = run()
+	t.Cleanup(stop)
+	return url
+}
+
+func ask(t *testing.T, url string, q question) (any, error) {
+	req, err := http.NewRequestWithContext(t.Context(), q.Method, url+q.Path, bytes.NewBufferString(q.Body))
+	if err != nil {
+		return nil, err
+	}
+	if q.Body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	var body any
+	if json.Unmarshal(raw, &body) != nil {
+		body = string(raw)
+	}
+	return obj{"answer": res.StatusCode, "body": tidy("", body)}, nil
+}
+
+// tidy removes what two servers cannot have in common and orders what has no order.
+func tidy(key string, v any) any {
+	switch x := v.(type) {
+	case obj:
+		for _, name := range []string{"took", "_shards", "index_uuid", "node", "shard", "stack_trace", "grouped", "failed_shards", "doc_count_error_upper_bound"} {
+			delete(x, name)
+		}
+		if cause, ok := x["caused_by"].(obj); ok {
+			delete(cause, "caused_by")
+		}
+		for k := range x {
+			x[k] = tidy(k, x[k])
+		}
+		if reason, ok := x["reason"].(string); ok {
+			x["reason"], _, _ = strings.Cut(reason, "\n")
+		}
+	case list:
+		for i := range x {
+			x[i] = tidy("", x[i])
+		}
+		if key == "root_cause" && len(x) > 1 {
+			return x[:1]
+		}
+		if key == "hits" {
+			slices.SortStableFunc(x, func(a, b any) int {
+				return strings.Compare(fmt.Sprint(a.(obj)["_index"], a.(obj)["_id"]), fmt.Sprint(b.(obj)["_index"], b.(obj)["_id"]))
+			})
+		}
+	}
+	return v
+}
+
+// difference is the first place where two answers are not alike; empty where they are.
+func difference(at string, a, b any) string {
+	here := func() string {
+		return fmt.Sprintf("%s: here %.600s, there %.600s", at, encode(a), encode(b))
+	}
+	switch x := a.(type) {
+	case obj:
+		y, ok := b.(obj)
+		if !ok {
+			return here()
+		}
+		keys := map[string]bool{}
+		for k := range x {
+			keys[k] = true
+		}
+		for k := range y {
+			keys[k] = true
+		}
+		names := []string{}
+		for k := range keys {
+			names = append(names, k)
+		}
+		slices.Sort(names)
+		for _, k := range names {
+			va, ina := x[k]
+			vb, inb := y[k]
+			if ina != inb {
+				return fmt.Sprintf("%s.%s: here %.500s, there %.500s", at, k, presence(va, ina), presence(vb, inb))
+			}
+			if d := difference(at+"."+k, va, vb); d != "" {
+				return d
+			}
+		}
+		return ""
+	case list:
+		y, ok := b.(list)
+		if !ok || len(x) != len(y) {
+			return here()
+		}
+		for i := range x {
+			if d := difference(fmt.Sprintf("%s.%d", at, i), x[i], y[i]); d != "" {
+				return d
+			}
+		}
+		return ""
+	case float64:
+		y, ok := b.(float64)
+		if !ok || math.Abs(x-y) > 2e-6*max(math.Abs(x), math.Abs(y), 1e-6) {
+			return here()
+		}
+		return ""
+	}
+	if encode(a) != encode(b) {
+		return here()
+	}
+	return ""
+}
+
+func presence(v any, there bool) string {
+	if !there {
+		return "nothing"
+	}
+	return encode(v)
+}
