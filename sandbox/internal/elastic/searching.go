@@ -189,7 +189,7 @@ func (s *server) search(r *request, expression string, o cluster.Options, req *s
 // from the others; where it fits none, their error is the answer.
 func (s *server) execute(r *request, targets []*search.Target, req *search.Request, begin time.Time) (map[string]any, *search.Result, error) {
 	out, res, err := s.executeAll(r, targets, req, begin)
-	if partial, _ := r.flag("allow_partial_search_results", true); err == nil || !partial || len(targets) < 2 || eserr.From(err).Type != "search_phase_execution_exception" {
+	if partial, _ := r.flag("allow_partial_search_results", true); err == nil || !partial || len(targets) < 2 || eserr.From(err).Type != "search_phase_execution_exception" || strings.Contains(eserr.From(err).Root[0].Type, "too_many") {
 		return out, res, err
 	}
 	var fit []*search.Target

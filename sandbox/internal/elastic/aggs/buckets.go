@@ -304,7 +304,7 @@ func (r *ranges) bounds(item *xcontent.Value) (bounds, error) {
 		case !has:
 			return "*"
 		case r.src.field != nil && r.src.field.IsDate():
-			return r.src.format.Print(r.src.field.Time(int64(v)).In(r.zone))
+			return r.src.format.Print(time.UnixMilli(int64(v)).In(r.zone))
 		}
 		raw, _ := jsonFloat(v).MarshalJSON()
 		return string(raw)
@@ -332,7 +332,7 @@ func (r *ranges) bound(v *xcontent.Value) (float64, error) {
 	if err != nil {
 		return 0, eserr.New(400, "parse_exception", "failed to parse date field [%s] with format [%s]", v.Text(), r.src.format.Name).With("index", r.e.first())
 	}
-	return float64(f.FromTime(at)), nil
+	return float64(at.UnixMilli()), nil
 }
 
 func (r *ranges) start(t *search.Target, v *engine.View, base query.Node) error {

@@ -12,6 +12,7 @@ import (
 	"obsandbox/sandbox/internal/elastic/dates"
 	"obsandbox/sandbox/internal/elastic/engine"
 	"obsandbox/sandbox/internal/elastic/eserr"
+	"obsandbox/sandbox/internal/elastic/mapping"
 	"obsandbox/sandbox/internal/elastic/query"
 	"obsandbox/sandbox/internal/elastic/search"
 	"obsandbox/sandbox/internal/elastic/xcontent"
@@ -136,9 +137,6 @@ func parseDateHistogram(e *env, name string, body *xcontent.Value, subs *level) 
 	}
 	if err := h.src.check(e, "date_histogram", name, true); err != nil {
 		return nil, err
-	}
-	if f := h.src.field; f != nil && !f.IsDate() && f.Type != "boolean" {
-		return nil, search.ShardFail(e.first(), "Field [%s] of type [%s] is not supported for aggregation [date_histogram]", f.Name, f.Type)
 	}
 	if h.bounds, err = h.dateBounds(extended); err != nil {
 		return nil, err
@@ -332,23 +330,15 @@ func (h *histogram) key(v float64) int64 {
 
 func (h *histogram) collect(doc, bucket int) {
 	s := &h.src
-	if h.typ == "date_histogram" && s.col != nil && s.script == nil {
+	if h.typ == "date_histogram" && s.col != nil && s.script == nil && s.now.Kind == mapping.Num {
 		from, to := s.col.Range(doc)
-		nanos := s.now.Type == "date_nanos"
 		if from == to && s.gap != nil {
-			at := s.gapID
-			if nanos {
-				at = floorDiv(at, 1e6)
-			}
-			h.put(doc, bucket, h.floor(at), float64(at))
+			h.put(doc, bucket, h.floor(s.gapID), float64(s.gapID))
 			return
 		}
 		last := int64(math.MinInt64)
 		for i := from; i < to; i++ {
-			v := s.col.At(i)
-			if nanos {
-				v = floorDiv(v, 1e6)
-			}
+			v := s.whole(i)
 			k := h.floor(v)
 			if k != last || i == from {
 				h.put(doc, bucket, k, float64(v))

@@ -1,6 +1,7 @@
 package aggs
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 
@@ -104,7 +105,7 @@ func (s *stats) result(bucket int) *Result {
 	if m.n > 0 {
 		avg = m.sum / float64(m.n)
 	}
-	lo, hi := math.NaN(), math.NaN()
+	lo, hi := math.Inf(1), math.Inf(-1)
 	if m.n > 0 {
 		lo, hi = m.min, m.max
 	}
@@ -124,26 +125,28 @@ func (s *stats) result(bucket int) *Result {
 	}
 	values := map[string]float64{"count": float64(m.n), "min": lo, "max": hi, "avg": avg, "sum": m.sum}
 	fields := map[string]any{"count": m.n, "min": number(lo), "max": number(hi), "avg": number(avg), "sum": number(m.sum)}
-	if s.src.field != nil && s.src.field.IsDate() && m.n > 0 {
+	if m.n > 0 {
 		for _, k := range []string{"min", "max", "avg", "sum"} {
-			fields[k+"_as_string"] = s.text(values[k])
+			if text := s.src.shown(values[k]); text != nil {
+				fields[k+"_as_string"] = text
+			}
 		}
 	}
 	if s.typ == "extended_stats" {
-		extend(m, s.sigma, fields, values)
+		extend(m, s.sigma, fields, values, s.src.shown)
 	}
 	return &Result{typ: s.typ, fields: fields, value: func(name string) (float64, bool) { v, ok := values[name]; return v, ok }}
 }
 
 func (s *stats) text(v float64) string {
-	if math.IsNaN(v) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return ""
 	}
 	return s.src.print(v)
 }
 
 // extend adds what extended_stats has more than stats.
-func extend(m moments, sigma float64, fields map[string]any, values map[string]float64) {
+func extend(m moments, sigma float64, fields map[string]any, values map[string]float64, shown func(float64) any) {
 	nan := math.NaN()
 	variance, sampling := nan, nan
 	if m.n > 0 {
@@ -179,16 +182,31 @@ func extend(m moments, sigma float64, fields map[string]any, values map[string]f
 		fields[k], values[k] = printable(v), v
 	}
 	fields["std_deviation_bounds"] = printed
+	if m.n == 0 || shown(0) == nil {
+		return
+	}
+	texts := map[string]any{}
+	for k, v := range b {
+		texts[k] = fmt.Sprint(shown(v))
+	}
+	fields["std_deviation_bounds_as_string"] = texts
+	for _, k := range []string{"sum_of_squares", "variance", "variance_population", "variance_sampling"} {
+		fields[k+"_as_string"] = shown(values[k])
+	}
+	for _, k := range []string{"std_deviation", "std_deviation_population", "std_deviation_sampling"} {
+		fields[k+"_as_string"] = fmt.Sprint(shown(values[k]))
+	}
 }
 
 // weighted is weighted_avg.
 type weighted struct {
+	e             *env
 	value, weight source
 	sum, total    []float64
 }
 
 func parseWeighted(e *env, name string, body *xcontent.Value, _ *level) (collector, error) {
-	w := &weighted{}
+	w := &weighted{e: e}
 	err := members("weighted_avg", body, func(key string, v *xcontent.Value) (bool, error) {
 		var to *source
 		switch key {
@@ -222,6 +240,9 @@ func (w *weighted) collect(doc, bucket int) {
 	values := w.value.numbers(doc)
 	if len(weights) == 0 || len(values) == 0 {
 		return
+	}
+	if len(weights) > 1 && w.e.err == nil {
+		w.e.err = search.ShardFail(w.e.first(), "Encountered more than one weight for a single document. Use a script to combine multiple weights-per-doc into a single value.")
 	}
 	w.sum, w.total = grown(w.sum, bucket), grown(w.total, bucket)
 	for _, v := range values {

@@ -276,19 +276,22 @@ func (e *env) level(v *xcontent.Value, parent string) (*level, error) {
 		if children != nil && metric(typ) {
 			return nil, eserr.New(500, "aggregation_initialization_exception", "Aggregator [%s] of type [%s] cannot accept sub-aggregations", m.Key, typ).With("index", e.first())
 		}
+		c, err := parse(e, m.Key, body, children)
+		if err != nil {
+			return nil, err
+		}
 		if children != nil {
 			for _, p := range children.pipelines {
 				if p.parent && typ != "terms" && typ != "histogram" && typ != "date_histogram" && p.typ != "bucket_script" && p.typ != "bucket_selector" && p.typ != "bucket_sort" {
 					return nil, eserr.New(400, "action_request_validation_exception", "Validation Failed: 1: %s aggregation [%s] must have a histogram, date_histogram or auto_date_histogram as parent;", p.typ, p.name)
 				}
+				if h, ok := c.(*histogram); ok && h.minCount != 0 && p.sequential() {
+					return nil, eserr.New(400, "action_request_validation_exception", "Validation Failed: 1: parent histogram of %s aggregation [%s] must have min_doc_count of 0;", p.typ, p.name)
+				}
 				if typ == "terms" && p.sequential() {
 					return nil, eserr.New(400, "action_request_validation_exception", "Validation Failed: 1: %s aggregation [%s] must have a histogram, date_histogram or auto_date_histogram as parent;", p.typ, p.name)
 				}
 			}
-		}
-		c, err := parse(e, m.Key, body, children)
-		if err != nil {
-			return nil, err
 		}
 		if _, ok := c.(*rateCollector); ok && parent != "date_histogram" {
 			return nil, eserr.Illegal("The rate aggregation can only be used inside a date histogram aggregation or composite aggregation with one date histogram value source")

@@ -63,7 +63,13 @@ func parsePercentiles(typ string) parser {
 			return nil, err
 		}
 		slices.Sort(p.at)
-		return p, p.src.check(e, typ, name, true)
+		if err := p.src.check(e, typ, name, true); err != nil {
+			return nil, err
+		}
+		if f := p.src.field; typ == "median_absolute_deviation" && f != nil && (f.IsDate() || f.Type == "boolean") {
+			return nil, search.ShardFail(e.first(), "Field [%s] of type [%s] is not supported for aggregation [%s]", p.src.name, f.Type, typ)
+		}
+		return p, nil
 	}
 }
 
@@ -90,26 +96,15 @@ func quantile(sorted []float64, q float64) float64 {
 }
 
 // rank is the share of sorted values that lie below v as Elasticsearch's digest counts it: half of the values equal to
-// it do, and between two values it grows linearly.
+// it do.
 func rank(sorted []float64, v float64) float64 {
 	n := len(sorted)
 	if n == 0 {
 		return math.NaN()
 	}
-	if v < sorted[0] {
-		return 0
-	}
-	// The first value counts half, wherever it lies.
-	to := sort.Search(n, func(i int) bool { return sorted[i] > v })
 	from := sort.SearchFloat64s(sorted, v)
-	equal := float64(to - max(from, 1))
-	switch {
-	case to == n:
-		return 100 * (float64(n) - 0.5*max(equal, 0)) / float64(n)
-	case equal > 0:
-		return 100 * (float64(max(from, 1)) - 0.5 + 0.5*equal) / float64(n)
-	}
-	return 100 * (float64(to) - 0.5 + (v-sorted[to-1])/(sorted[to]-sorted[to-1])) / float64(n)
+	to := sort.Search(n, func(i int) bool { return sorted[i] > v })
+	return 100 * (float64(from) + 0.5*float64(to-from)) / float64(n)
 }
 
 func (p *percentiles) result(bucket int) *Result {
@@ -125,7 +120,8 @@ func (p *percentiles) result(bucket int) *Result {
 			away[i] = math.Abs(v - median)
 		}
 		slices.Sort(away)
-		return metricResult(p.typ, quantile(away, 0.5), "")
+		mad := quantile(away, 0.5)
+		return metricResult(p.typ, mad, p.src.print(mad))
 	}
 	out := map[string]float64{}
 	keyed := map[string]any{}
@@ -213,7 +209,7 @@ func (c *cardinality) collect(doc, bucket int) {
 	case s.col != nil:
 		from, to := s.col.Range(doc)
 		for i := from; i < to; i++ {
-			set[math.Float64bits(s.now.Float(s.col.At(i)))] = struct{}{}
+			set[math.Float64bits(s.float(i))] = struct{}{}
 		}
 	}
 	if s.missing != nil && !s.has(doc) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"obsandbox/sandbox/internal/elastic/eserr"
+	"obsandbox/sandbox/internal/elastic/mapping"
 	"obsandbox/sandbox/internal/elastic/xcontent"
 )
 
@@ -16,6 +17,7 @@ type pipeline struct {
 	// parent says that it adds to the buckets it is declared in; others look at buckets beside them.
 	parent bool
 	paths  map[string]string
+	format string
 	zeros  bool // gap_policy: insert_zeros
 	keep   bool // gap_policy: keep_values
 	meta   any
@@ -83,6 +85,7 @@ func parsePipeline(typ, name string, body *xcontent.Value) (*pipeline, error) {
 				err = eserr.Illegal("Invalid gap policy: [%s], accepted values: [insert_zeros, skip, keep_values]", v.Text())
 			}
 		case "format":
+			p.format = v.Text()
 		case "script":
 			if typ == "moving_fn" {
 				moving = v.Text()
@@ -293,6 +296,9 @@ func bucketValue(b *Bucket, path string) (float64, error) {
 // value is bucketValue with empty buckets being gaps for metrics, as their averages are.
 func (p *pipeline) value(b *Bucket, path string) (float64, error) {
 	v, err := bucketValue(b, path)
+	if math.IsInf(v, 0) {
+		v = math.NaN() // the least of no values
+	}
 	if err == nil && b.count == 0 && path != "_count" && path != "_key" && !p.keep && !b.extended(path) {
 		v = math.NaN()
 	}
@@ -309,12 +315,19 @@ func (b *Bucket) extended(path string) bool {
 	return r != nil && (r.typ == "simple_value" || r.typ == "derivative")
 }
 
-func simpleValue(v float64) *Result { return metricResult("simple_value", v, "") }
+// simple is a result of one number, in the pipeline's format too.
+func (p *pipeline) simple(v float64) *Result {
+	text := ""
+	if p.format != "" {
+		text = decimal(p.format, v)
+	}
+	return metricResult("simple_value", v, text)
+}
 
 // extend adds a parent pipeline's values to the buckets of a result.
 func (p *pipeline) extend(r *Result) error {
 	add := func(b *Bucket, v float64) {
-		res := simpleValue(v)
+		res := p.simple(v)
 		res.meta = p.meta
 		b.subs[p.name] = res
 	}
@@ -410,7 +423,7 @@ func (p *pipeline) scripted(r *Result) error {
 		if gap {
 			continue
 		}
-		res := simpleValue(p.script.value(vars))
+		res := p.simple(p.script.value(vars))
 		res.meta = p.meta
 		b.subs[p.name] = res
 	}
@@ -511,11 +524,11 @@ func (p *pipeline) over(r *Result, path string) (*Result, error) {
 	switch p.typ {
 	case "avg_bucket":
 		if m.n == 0 {
-			return simpleValue(math.NaN()), nil
+			return p.simple(math.NaN()), nil
 		}
-		return simpleValue(m.sum / float64(m.n)), nil
+		return p.simple(m.sum / float64(m.n)), nil
 	case "sum_bucket":
-		return simpleValue(m.sum), nil
+		return p.simple(m.sum), nil
 	case "max_bucket", "min_bucket":
 		want := m.max
 		if p.typ == "min_bucket" {
@@ -530,7 +543,8 @@ func (p *pipeline) over(r *Result, path string) (*Result, error) {
 		if m.n == 0 {
 			want = math.NaN()
 		}
-		res := metricResult("bucket_metric_value", want, "")
+		res := p.simple(want)
+		res.typ = "bucket_metric_value"
 		res.fields["keys"] = best
 		return res, nil
 	case "percentiles_bucket":
@@ -543,10 +557,16 @@ func (p *pipeline) over(r *Result, path string) (*Result, error) {
 				v = values[int(math.Round(q/100*float64(len(values)-1)))]
 			}
 			out[floatText(q)], found[floatText(q)] = number(v), v
+			if p.format != "" && !math.IsNaN(v) {
+				out[floatText(q)+"_as_string"] = decimal(p.format, v)
+			}
 		}
 		return &Result{typ: "percentiles_bucket", fields: map[string]any{"values": out}, value: func(name string) (float64, bool) { v, ok := found[name]; return v, ok }}, nil
 	}
 	s := &stats{typ: "stats", sigma: p.sigma, all: []moments{m}}
+	if p.format != "" {
+		s.src = source{field: &mapping.Field{Type: "double"}, pattern: p.format}
+	}
 	if p.typ == "extended_stats_bucket" {
 		s.typ = "extended_stats"
 	}

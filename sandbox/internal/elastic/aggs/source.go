@@ -1,6 +1,8 @@
 package aggs
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +37,7 @@ type source struct {
 	gapID int64
 	gapS  string
 	gaps  bool
+	zone  *time.Location
 	at    time.Time
 	buf   []float64
 }
@@ -116,7 +119,10 @@ func (s *source) start(t *search.Target, v *engine.View) error {
 			if err != nil {
 				return search.ShardFail(t.Index, "%s", err)
 			}
-			s.gapID, s.gap = n, []float64{f.Float(n)}
+			if s.gapID = n; f.Type == "date_nanos" {
+				s.gapID = floorDiv(n, 1e6)
+			}
+			s.gap = []float64{f.Float(s.gapID)}
 		} else {
 			s.gapS = *s.missing
 		}
@@ -142,13 +148,24 @@ func (s *source) start(t *search.Target, v *engine.View) error {
 	return nil
 }
 
+// whole is a stored number as aggregations have it: dates in milliseconds, also those that are kept in nanoseconds.
+func (s *source) whole(i int) int64 {
+	if v := s.col.At(i); s.now.Type != "date_nanos" {
+		return v
+	} else {
+		return floorDiv(v, 1e6)
+	}
+}
+
+func (s *source) float(i int) float64 { return s.now.Float(s.whole(i)) }
+
 // numbers are a document's values, valid until the next call.
 func (s *source) numbers(doc int) []float64 {
 	s.buf = s.buf[:0]
 	if s.col != nil {
 		from, to := s.col.Range(doc)
 		for i := from; i < to; i++ {
-			s.buf = append(s.buf, s.now.Float(s.col.At(i)))
+			s.buf = append(s.buf, s.float(i))
 		}
 	}
 	if len(s.buf) == 0 && s.gap != nil {
@@ -185,12 +202,33 @@ func (s *source) print(v float64) string {
 	case s.field == nil:
 		return ""
 	case s.field.IsDate():
-		return s.format.Print(s.field.Time(int64(v)))
+		return s.format.Print(time.UnixMilli(int64(v)).In(s.location()))
 	case s.field.Type == "boolean":
-		if v == 0 {
-			return "false"
-		}
-		return "true"
+		return strconv.FormatBool(int64(v) != 0)
+	case s.pattern != "":
+		return decimal(s.pattern, v)
 	}
 	return ""
+}
+
+func (s *source) location() *time.Location {
+	if s.zone == nil {
+		return time.UTC
+	}
+	return s.zone
+}
+
+// shown is print as those results have it that show truth values as such; nil where numbers have no other form.
+func (s *source) shown(v float64) any {
+	if math.IsNaN(v) {
+		v = 0
+	}
+	text := s.print(v)
+	switch {
+	case text == "":
+		return nil
+	case s.field.Type == "boolean":
+		return int64(v) != 0
+	}
+	return text
 }

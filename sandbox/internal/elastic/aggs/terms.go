@@ -236,8 +236,8 @@ func (t *terms) collect(doc, bucket int) {
 	case s.col != nil:
 		from, to := s.col.Range(doc)
 		for i := from; i < to; i++ {
-			v := s.col.At(i)
-			if i > from && v == s.col.At(i-1) {
+			v := s.whole(i)
+			if i > from && v == s.whole(i-1) {
 				continue
 			}
 			any = true

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -41,7 +42,7 @@ func TestDiffer(t *testing.T) {
 	} else {
 		fill(t, b, false)
 	}
-	g := &generator{rand.New(rand.NewPCG(*seed, 7)), *modules}
+	g := &generator{Rand: rand.New(rand.NewPCG(*seed, 7)), modules: *modules}
 	compare(t, a, b, func() question { return g.search() })
 }
 
@@ -73,7 +74,7 @@ func compare(t *testing.T, a, b string, next func() question) {
 		}
 		diff := difference("", ours, theirs)
 		if strings.HasPrefix(diff, ".answer") {
-			diff += fmt.Sprintf(" (here %.700s, there %.700s)", encode(ours), encode(theirs))
+			diff += fmt.Sprintf(" (here %.300s, there %.400s)", encode(brief(ours)), encode(brief(theirs)))
 		}
 		if diff == "" {
 			good++
@@ -87,7 +88,7 @@ func compare(t *testing.T, a, b string, next func() question) {
 			continue
 		}
 		seen[sign] = true
-		t.Errorf("%s %s %s\n  %s", q.Method, q.Path, q.Body, diff)
+		t.Errorf("%s\n  %s %s %s", diff, q.Method, q.Path, q.Body)
 	}
 	t.Logf("%d alike, %d different, refused here: %v", good, count, refused)
 }
@@ -105,7 +106,7 @@ func fill(t *testing.T, url string, scatter bool) {
 			require.Fail(t, "bulk", "%.2000s", encode(items))
 		}
 	}
-	g := &generator{rand.New(rand.NewPCG(42, 7)), true}
+	g := &generator{Rand: rand.New(rand.NewPCG(42, 7))}
 	for _, index := range []string{differA, differB} {
 		must(question{"DELETE", "/" + index, ""})
 		must(question{"PUT", "/" + index, `{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":` + differMappings[index] + `}`})
@@ -182,6 +183,9 @@ func ask(t *testing.T, url string, q question) (any, error) {
 func tidy(key string, v any) any {
 	switch x := v.(type) {
 	case obj:
+		if key == "root_cause" || x["root_cause"] == nil && x["type"] != nil && x["reason"] != nil {
+			delete(x, "index")
+		}
 		for _, name := range []string{"took", "_shards", "index_uuid", "node", "shard", "stack_trace", "grouped", "failed_shards", "doc_count_error_upper_bound"} {
 			delete(x, name)
 		}
@@ -232,7 +236,11 @@ func difference(at string, a, b any) string {
 		for k := range keys {
 			names = append(names, k)
 		}
-		slices.Sort(names)
+		// How many hits there are says more than which.
+		slices.SortFunc(names, func(a, b string) int {
+			rank := map[string]int{"total": -3, "doc_count": -2, "hits": -1}
+			return cmp.Or(rank[a]-rank[b], strings.Compare(a, b))
+		})
 		for _, k := range names {
 			va, ina := x[k]
 			vb, inb := y[k]
@@ -266,6 +274,18 @@ func difference(at string, a, b any) string {
 		return here()
 	}
 	return ""
+}
+
+// brief is an answer's error, or the answer where there is none.
+func brief(v any) any {
+	body, _ := v.(obj)["body"].(obj)
+	if e, ok := body["error"].(obj); ok {
+		if roots, ok := e["root_cause"].(list); ok && len(roots) > 0 {
+			return roots[0]
+		}
+		return e
+	}
+	return v
 }
 
 func presence(v any, there bool) string {

@@ -22,6 +22,7 @@ type question struct {
 // generator makes random questions about the indices that setUp makes.
 type generator struct {
 	*rand.Rand
+	wide    bool // several indices are asked: shards hand on different buckets
 	modules bool // whether aggregations and scripts that are modules of Elasticsearch are asked for
 }
 
@@ -45,7 +46,7 @@ var differMappings = map[string]string{
 var (
 	words  = []string{"event", "processed", "error", "timeout", "connection", "refused", "slow", "fast", "kafka", "broker", "the", "a", "retry", "Retry", "user-42", "x1", "10.5", "don't", "foo_bar", "日本", "ümlaut"}
 	levels = []string{"INFO", "WARN", "ERROR", "DEBUG"}
-	zones  = []string{"UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "+05:30", "-03:00", "America/Sao_Paulo", "Asia/Kathmandu", "Africa/Casablanca"}
+	zones  = []string{"UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "+05:30", "-03:00", "America/Sao_Paulo", "Asia/Kathmandu", "Africa/Casablanca", "Asia/Beirut", "America/Havana"}
 )
 
 func (g *generator) text() string {
@@ -425,8 +426,6 @@ func (g *generator) queryString() obj {
 	return obj{"query_string": q}
 }
 
-func (g *generator) pathOf(kind string) string { return kind }
-
 // metric is an aggregation without buckets.
 func (g *generator) metric() obj {
 	typ := pick(g, "avg", "min", "max", "sum", "stats", "extended_stats", "value_count", "cardinality", "percentiles", "percentile_ranks", "median_absolute_deviation", "weighted_avg", "top_hits")
@@ -509,7 +508,9 @@ func (g *generator) bucket() obj {
 	case 0, 1, 2:
 		f := pick(g, g.keyword(), "level", g.numeric(), "ok", "ip", g.date())
 		b := obj{"field": f}
-		if g.chance(30) {
+		if g.wide {
+			b["size"] = 500
+		} else if g.chance(30) {
 			b["size"] = 1 + g.IntN(4)
 		}
 		if g.chance(30) {
@@ -532,7 +533,7 @@ func (g *generator) bucket() obj {
 		return g.dateHistogram()
 	case 6:
 		b := obj{"field": pick(g, "n", "d", "i", "h", "o.n", "none"), "interval": pick[any](g, 5, 10, 50, 2.5, 0.5)}
-		if b["interval"] == 0.5 || b["field"] == "d" {
+		if (b["interval"] == 0.5 || b["field"] == "d") && g.chance(60) {
 			b["min_doc_count"] = 1
 		} else if g.chance(40) {
 			b["min_doc_count"] = g.IntN(3)
@@ -683,7 +684,8 @@ func (g *generator) search() question {
 	}
 	if g.chance(60) {
 		body["size"] = 0
-		body["aggs"] = g.aggs(2)
+		g.wide = strings.ContainsAny(index, ",*")
+		body["aggs"] = g.aggs(pick(g, 0, 1, 1, 1, 2))
 		if g.chance(30) {
 			aggs := body["aggs"].(obj)
 			for name, a := range aggs {

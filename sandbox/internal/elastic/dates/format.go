@@ -120,7 +120,21 @@ func (p iso) print(t time.Time) string {
 	if p.nanos && t.Nanosecond()%1e6 != 0 {
 		layout = "2006-01-02T15:04:05.000000000Z07:00"
 	}
+	if y := t.Year(); y > 9999 || y < 0 {
+		// Java writes a sign before years that do not fit four digits.
+		return yearText(y) + t.Format(layout[4:])
+	}
 	return t.Format(layout)
+}
+
+func yearText(y int) string {
+	if y < 0 {
+		return fmt.Sprintf("-%04d", -y)
+	}
+	if y > 9999 {
+		return fmt.Sprintf("+%d", y)
+	}
+	return fmt.Sprintf("%04d", y)
 }
 
 // parts are a date's fields while it is read; -1 is missing.

@@ -369,9 +369,9 @@ func printItems(b *strings.Builder, items []item, t time.Time) {
 		case 'Q', 'q':
 			pad((int(t.Month())+2)/3, it.n)
 		case 'X':
-			b.WriteString(t.Format(map[bool]string{true: "Z07:00", false: "Z0700"}[it.n >= 3]))
+			b.WriteString(t.Format(map[bool]string{true: "Z07:00", false: "Z0700"}[it.n == 3 || it.n == 5]))
 		case 'Z', 'x':
-			b.WriteString(t.Format(map[bool]string{true: "-07:00", false: "-0700"}[it.letter == 'x' && it.n >= 3]))
+			b.WriteString(t.Format(map[bool]string{true: "-07:00", false: "-0700"}[it.letter == 'x' && (it.n == 3 || it.n == 5)]))
 		case 'z', 'V', 'O':
 			b.WriteString(t.Location().String())
 		}

@@ -222,7 +222,8 @@ func parseFields(list []string) ([]fieldBoost, error) {
 }
 
 // expandFields turns patterns into the fields that fit; leaving none means the index's default fields. lenient is true
-// where a pattern was expanded: fields that cannot take the text are then passed over.
+// where the fields are all fields: those that cannot take the text are then passed over. A field named twice has both
+// boosts.
 func expandFields(list []fieldBoost, c *Context) (out []fieldBoost, lenient bool) {
 	if len(list) == 0 {
 		for _, name := range c.DefaultField {
@@ -232,17 +233,26 @@ func expandFields(list []fieldBoost, c *Context) (out []fieldBoost, lenient bool
 			list = []fieldBoost{{"*", 1}}
 		}
 	}
+	at := map[string]int{}
+	add := func(name string, boost float64) {
+		if i, again := at[name]; again {
+			out[i].boost *= boost
+			return
+		}
+		at[name] = len(out)
+		out = append(out, fieldBoost{name, boost})
+	}
 	for _, fb := range list {
 		if !strings.Contains(fb.name, "*") {
-			out = append(out, fb)
+			add(fb.name, fb.boost)
 			continue
 		}
-		lenient = true
+		lenient = lenient || fb.name == "*" && len(list) == 1
 		seen := map[string]bool{}
 		for _, f := range c.Mapping.Matching(fb.name) {
-			if f.Searchable() && !seen[f.Name] && (f.Parent == nil || fb.name != "*" || f.Parent.Kind != f.Kind) {
+			if f.Searchable() && !seen[f.Name] {
 				seen[f.Name] = true
-				out = append(out, fieldBoost{f.Name, fb.boost})
+				add(f.Name, fb.boost)
 			}
 		}
 	}

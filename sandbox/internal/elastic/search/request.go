@@ -249,7 +249,7 @@ func Phase(index string, err error) error {
 	out := eserr.New(status, "search_phase_execution_exception", "all shards failed").With("phase", "query").With("grouped", true)
 	out.Root = []*eserr.Error{e}
 	// Elasticsearch repeats the cause where it is no exception of a query.
-	if e.Type == "illegal_argument_exception" || e.Type == "parse_exception" {
+	if e.Type == "illegal_argument_exception" {
 		cause := &eserr.Error{Type: e.Type, Reason: e.Reason, Cause: e.Cause}
 		if cause.Cause == nil {
 			cause.Cause = &eserr.Error{Type: e.Type, Reason: e.Reason}
