@@ -330,7 +330,7 @@ func (r *ranges) bound(v *xcontent.Value) (float64, error) {
 	}
 	at, err := r.src.format.Math(v.Text(), r.e.Now, r.zone, false)
 	if err != nil {
-		return 0, eserr.New(400, "parse_exception", "failed to parse date field [%s] with format [%s]", v.Text(), r.src.format.Name).With("index", r.e.first())
+		return 0, eserr.New(400, "parse_exception", "failed to parse date field [%s] with format [%s]: [failed to parse date field [%s] with format [%s]]", v.Text(), r.src.format.Name, v.Text(), r.src.format.Name).With("index", r.e.first())
 	}
 	return float64(at.UnixMilli()), nil
 }

@@ -441,7 +441,7 @@ func (h *histogram) fill(keys []int64) []int64 {
 	if has {
 		lo, hi = keys[0], keys[len(keys)-1]
 	}
-	if h.bounds != nil && (h.src.field != nil || has) {
+	if h.bounds != nil {
 		for i, b := range h.bounds {
 			if math.IsInf(b, 0) {
 				continue

@@ -96,15 +96,29 @@ func quantile(sorted []float64, q float64) float64 {
 }
 
 // rank is the share of sorted values that lie below v as Elasticsearch's digest counts it: half of the values equal to
-// it do.
+// it do, and between two values it grows linearly.
 func rank(sorted []float64, v float64) float64 {
 	n := len(sorted)
 	if n == 0 {
 		return math.NaN()
 	}
-	from := sort.SearchFloat64s(sorted, v)
-	to := sort.Search(n, func(i int) bool { return sorted[i] > v })
-	return 100 * (float64(from) + 0.5*float64(to-from)) / float64(n)
+	if v < sorted[0] {
+		return 0
+	}
+	if v > sorted[n-1] {
+		return 100
+	}
+	below := func(v float64) float64 {
+		from := sort.SearchFloat64s(sorted, v)
+		to := sort.Search(n, func(i int) bool { return sorted[i] > v })
+		return float64(from+to) / 2
+	}
+	i := sort.SearchFloat64s(sorted, v)
+	if sorted[i] == v {
+		return 100 * below(v) / float64(n)
+	}
+	lo, hi := below(sorted[i-1]), below(sorted[i])
+	return 100 * (lo + (hi-lo)*(v-sorted[i-1])/(sorted[i]-sorted[i-1])) / float64(n)
 }
 
 func (p *percentiles) result(bucket int) *Result {

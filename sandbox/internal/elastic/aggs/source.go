@@ -125,6 +125,10 @@ func (s *source) start(t *search.Target, v *engine.View) error {
 			s.gap = []float64{f.Float(s.gapID)}
 		} else {
 			s.gapS = *s.missing
+			// Without a field that says what it is, a number is one.
+			if x, err := strconv.ParseFloat(s.gapS, 64); f == nil && err == nil {
+				s.gapID, s.gap = saturated(x), []float64{x}
+			}
 		}
 	}
 	if s.now == nil {
@@ -202,13 +206,26 @@ func (s *source) print(v float64) string {
 	case s.field == nil:
 		return ""
 	case s.field.IsDate():
-		return s.format.Print(time.UnixMilli(int64(v)).In(s.location()))
+		return s.format.Print(time.UnixMilli(saturated(v)).In(s.location()))
 	case s.field.Type == "boolean":
-		return strconv.FormatBool(int64(v) != 0)
+		return strconv.FormatBool(v != 0)
 	case s.pattern != "":
 		return decimal(s.pattern, v)
 	}
 	return ""
+}
+
+// saturated is a whole number as Java makes it of a float.
+func saturated(v float64) int64 {
+	switch {
+	case math.IsNaN(v):
+		return 0
+	case v >= math.MaxInt64:
+		return math.MaxInt64
+	case v <= math.MinInt64:
+		return math.MinInt64
+	}
+	return int64(v)
 }
 
 func (s *source) location() *time.Location {
@@ -220,15 +237,12 @@ func (s *source) location() *time.Location {
 
 // shown is print as those results have it that show truth values as such; nil where numbers have no other form.
 func (s *source) shown(v float64) any {
-	if math.IsNaN(v) {
-		v = 0
-	}
 	text := s.print(v)
 	switch {
 	case text == "":
 		return nil
 	case s.field.Type == "boolean":
-		return int64(v) != 0
+		return v != 0
 	}
 	return text
 }

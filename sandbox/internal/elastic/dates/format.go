@@ -202,6 +202,9 @@ func (p iso) parse(s string, loc *time.Location, up bool) (time.Time, bool) {
 		if f.hour, ok = number(lo, 2); !ok {
 			return time.Time{}, false
 		}
+		if p.nanos && p.strict && (i >= len(s) || s[i] != ':') {
+			return time.Time{}, false
+		}
 		if next(':') {
 			if f.min, ok = number(lo, 2); !ok {
 				return time.Time{}, false

@@ -259,6 +259,13 @@ func (p *Parser) value(f *Field) error {
 		if f.Null != nil {
 			return p.add(f, *f.Null, false)
 		}
+		for _, sub := range f.Subs {
+			if sub.Null != nil {
+				if err := p.put(sub, *sub.Null, false); err != nil {
+					return err
+				}
+			}
+		}
 		return nil
 	case '0', 't', 'f':
 		raw, err := p.dec.ReadValue()

@@ -180,6 +180,9 @@ func numberRange(f *mapping.Field, b Bounds, c *Context) (Node, error) {
 }
 
 func termRange(f *mapping.Field, b Bounds, c *Context) (Node, error) {
+	if f.Key != "" && (b.GT == nil && b.GTE == nil || b.LT == nil && b.LTE == nil) {
+		return nil, shardFail(c, "[range] queries on keyed [flattened] fields must include both an upper and a lower bound.")
+	}
 	var failed error
 	term := func(text *string) string {
 		t, err := f.Term(*text)

@@ -152,6 +152,10 @@ func (p *parser) query(field string, depth int) (*Node, error) {
 			p.i++
 		}
 		p.space()
+		if at := p.i; p.word("NOT") || p.word("AND") || p.word("OR") || p.i < len(p.s) && strings.IndexByte("+-!", p.s[p.i]) >= 0 {
+			p.i = at
+			return nil, p.unexpected()
+		}
 		n, err := p.clause(field, depth)
 		if err != nil {
 			return nil, err

@@ -3,6 +3,8 @@ package search
 import (
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"obsandbox/sandbox/internal/elastic/analysis"
 	"obsandbox/sandbox/internal/elastic/eserr"
@@ -283,7 +285,7 @@ func (o *highlightOptions) cut(text string, spans []span) []string {
 
 func sentenceStart(text string, at int) int {
 	for i := at - 1; i > 0; i-- {
-		if (text[i-1] == '.' || text[i-1] == '!' || text[i-1] == '?') && text[i] == ' ' || text[i-1] == '\n' {
+		if sentenceEnds(text, i-1) {
 			return i
 		}
 	}
@@ -292,11 +294,27 @@ func sentenceStart(text string, at int) int {
 
 func sentenceEnd(text string, at int) int {
 	for i := at; i < len(text); i++ {
-		if (text[i] == '.' || text[i] == '!' || text[i] == '?') && (i+1 == len(text) || text[i+1] == ' ') || text[i] == '\n' {
+		if sentenceEnds(text, i) {
 			return i + 1
 		}
 	}
 	return len(text)
+}
+
+// sentenceEnds says whether a sentence ends with the character at i: after a full stop only where the next one does not
+// begin with a small letter.
+func sentenceEnds(text string, i int) bool {
+	rest := text[i+1:]
+	switch text[i] {
+	case '\n':
+		return true
+	case '!', '?':
+		return rest == "" || rest[0] == ' '
+	case '.':
+		next, _ := utf8.DecodeRuneInString(strings.TrimLeft(rest, " "))
+		return rest == "" || rest[0] == ' ' && !unicode.IsLower(next)
+	}
+	return false
 }
 
 func wordEnd(text string, at int) int {

@@ -152,6 +152,9 @@ func (r *Request) sorters(t *Target, all []*Target, base int) ([]sorter, error) 
 		case s.field != nil && !s.field.Aggregatable():
 			return nil, ShardFail(t.Index, "Can't load fielddata on [%s] because fielddata is unsupported on fields of type [%s]. Use doc values instead.", f.Field, s.field.Type)
 		}
+		if m := f.Mode; (m == "avg" || m == "sum" || m == "median") && s.field != nil && !s.field.Numeric() {
+			return nil, eserr.New(400, "query_shard_exception", "we only support AVG, MEDIAN and SUM on number based fields").With("index", t.Index).With("index_uuid", t.UUID)
+		}
 		for _, o := range all {
 			if other := o.Mapping.Field(f.Field); other != nil && s.field != nil && other.Kind != s.field.Kind && other.Numeric() && s.field.Numeric() {
 				s.float = true

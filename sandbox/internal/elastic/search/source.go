@@ -135,22 +135,43 @@ func (f SourceFilter) filter(v *xcontent.Value, path string, in bool) *xcontent.
 	return nil
 }
 
+// matchesAny says whether a path fits a pattern. As in Elasticsearch, * stays within one name of the path and ** does
+// not.
 func matchesAny(patterns []string, path string) bool {
 	for _, p := range patterns {
-		if mapping.Glob(p, path) {
+		if fits(p, path) {
 			return true
 		}
 	}
 	return false
 }
 
-// leadsTo says whether something below path may fit a pattern.
-func leadsTo(patterns []string, path string) bool {
-	for _, p := range patterns {
-		if strings.HasPrefix(p, path+".") {
+func fits(pattern, path string) bool {
+	if strings.Contains(pattern, "**") {
+		return mapping.Glob(strings.ReplaceAll(pattern, "**", "*"), path)
+	}
+	for {
+		p, pattern2, more := strings.Cut(pattern, ".")
+		name, rest, deeper := strings.Cut(path, ".")
+		if !mapping.Glob(p, name) || more != deeper {
+			return false
+		}
+		if !more {
 			return true
 		}
-		if i := strings.Index(p, "*"); i >= 0 && (strings.HasPrefix(path, p[:i]) || strings.HasPrefix(p[:i], path+".")) {
+		pattern, path = pattern2, rest
+	}
+}
+
+// leadsTo says whether something below path may fit a pattern.
+func leadsTo(patterns []string, path string) bool {
+	depth := strings.Count(path, ".") + 1
+	for _, p := range patterns {
+		if strings.Contains(p, "**") {
+			return true
+		}
+		parts := strings.SplitN(p, ".", depth+1)
+		if len(parts) > depth && fits(strings.Join(parts[:depth], "."), path) {
 			return true
 		}
 	}
