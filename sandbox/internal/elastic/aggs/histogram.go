@@ -150,7 +150,8 @@ func (h *histogram) dateBounds(v *xcontent.Value) (*[2]float64, error) {
 		return nil, nil
 	}
 	out := [2]float64{math.Inf(-1), math.Inf(1)}
-	for _, m := range v.Members {
+	members := slices.SortedFunc(slices.Values(v.Members), func(a, b xcontent.Member) int { return strings.Compare(b.Key, a.Key) })
+	for _, m := range members {
 		i := slices.Index([]string{"min", "max"}, m.Key)
 		if i < 0 {
 			line, col := m.Value.Pos()
@@ -177,7 +178,7 @@ func (h *histogram) dateBounds(v *xcontent.Value) (*[2]float64, error) {
 				out[i] = float64(n)
 				continue
 			}
-			return nil, eserr.New(400, "parse_exception", "failed to parse date field [%s] with format [%s]", m.Value.Text(), format.Name).With("index", h.e.first())
+			return nil, eserr.New(400, "parse_exception", "failed to parse date field [%s] with format [%s]: [failed to parse date field [%s] with format [%s]]", m.Value.Text(), format.Name, m.Value.Text(), format.Name).With("index", h.e.first())
 		}
 		out[i] = float64(t.UnixMilli())
 	}

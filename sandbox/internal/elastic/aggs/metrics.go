@@ -78,8 +78,12 @@ func (s *stats) collect(doc, bucket int) {
 		case s.src.ords != nil && s.src.now.Key == "":
 			from, to := s.src.ords.Range(doc)
 			s.all[bucket].n += int64(to - from)
-		case s.src.has(doc):
-			s.all[bucket].n++
+		case s.src.ords != nil:
+			for i, end := s.src.ords.Range(doc); i < end; i++ {
+				if o := int(s.src.ords.At(i)); o >= s.src.from && o < s.src.to {
+					s.all[bucket].n++
+				}
+			}
 		}
 		if s.src.missing != nil && !s.src.has(doc) {
 			s.all[bucket].n++

@@ -95,30 +95,41 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[lo] + (at-float64(lo))*(sorted[hi]-sorted[lo])
 }
 
-// rank is the share of sorted values that lie below v as Elasticsearch's digest counts it: half of the values equal to
-// it do, and between two values it grows linearly.
+// rank is the share of sorted values that lie below v in percent, as Elasticsearch's digest counts it while it holds
+// every value: each takes the room to half the way to its neighbours, and the least and the greatest count half.
 func rank(sorted []float64, v float64) float64 {
 	n := len(sorted)
 	if n == 0 {
 		return math.NaN()
 	}
-	if v < sorted[0] {
+	from := sort.SearchFloat64s(sorted, v)
+	to := sort.Search(n, func(i int) bool { return sorted[i] > v })
+	share := func(r float64) float64 { return 100 * r / float64(n) }
+	switch {
+	case to == 0:
 		return 0
-	}
-	if v > sorted[n-1] {
+	case from == n:
 		return 100
+	case from == 0:
+		return share(float64(to) / 2)
+	case to == n:
+		return share(float64(from+n) / 2)
 	}
-	below := func(v float64) float64 {
-		from := sort.SearchFloat64s(sorted, v)
-		to := sort.Search(n, func(i int) bool { return sorted[i] > v })
-		return float64(from+to) / 2
+	// The value whose room v is in: the last one not after v, or the next where v is nearer to that.
+	i := to - 1
+	if v >= (sorted[i]+sorted[i+1])/2 && v > sorted[i] {
+		i++
 	}
-	i := sort.SearchFloat64s(sorted, v)
-	if sorted[i] == v {
-		return 100 * below(v) / float64(n)
+	left, right := (sorted[i]+sorted[max(i-1, 0)])/2, sorted[i]
+	if i+1 < n {
+		right = (sorted[i] + sorted[i+1]) / 2
+	} else {
+		right += sorted[i] - left
 	}
-	lo, hi := below(sorted[i-1]), below(sorted[i])
-	return 100 * (lo + (hi-lo)*(v-sorted[i-1])/(sorted[i]-sorted[i-1])) / float64(n)
+	if i == 0 {
+		left = sorted[0] - (right - sorted[0])
+	}
+	return share(float64(i) + (v-left)/(right-left))
 }
 
 func (p *percentiles) result(bucket int) *Result {

@@ -164,6 +164,16 @@ func (t *terms) start(target *search.Target, v *engine.View, base query.Node) er
 		return err
 	}
 	t.seg = nil
+	if t.src.col != nil && t.minCount == 0 {
+		for doc := range v.Docs() {
+			if !v.Alive(doc) {
+				continue
+			}
+			for i, end := t.src.col.Range(doc); i < end; i++ {
+				t.idOf("", t.src.whole(i), false)
+			}
+		}
+	}
 	if t.src.ords != nil {
 		t.seg = make([]int32, t.src.to-t.src.from)
 		if t.minCount == 0 {

@@ -186,11 +186,8 @@ func tidy(key string, v any) any {
 		if key == "root_cause" || x["root_cause"] == nil && x["type"] != nil && x["reason"] != nil {
 			delete(x, "index")
 		}
-		for _, name := range []string{"took", "_shards", "index_uuid", "node", "shard", "stack_trace", "grouped", "failed_shards", "doc_count_error_upper_bound"} {
+		for _, name := range []string{"took", "_shards", "index_uuid", "node", "shard", "stack_trace", "grouped", "failed_shards", "caused_by", "doc_count_error_upper_bound"} {
 			delete(x, name)
-		}
-		if cause, ok := x["caused_by"].(obj); ok {
-			delete(cause, "caused_by")
 		}
 		for k := range x {
 			x[k] = tidy(k, x[k])

@@ -486,7 +486,7 @@ func (g *generator) dateHistogram() obj {
 	if g.chance(25) {
 		b["format"] = pick(g, "yyyy-MM-dd", "epoch_millis", "yyyy-MM-dd'T'HH:mm:ssXXX", "epoch_second", "strict_date_optional_time", "e", "yyyy/ww", "EEE dd MMM", "yyyy-MM-dd HH:mm z", "xxxx-'W'ww")
 	}
-	if g.chance(15) {
+	if g.chance(15) && b["format"] == nil {
 		b["keyed"] = true
 	}
 	if g.chance(15) {
@@ -720,7 +720,7 @@ func (g *generator) search() question {
 				if g.chance(20) {
 					s["mode"] = pick(g, "min", "max", "avg", "sum", "median")
 				}
-				if (f == "at" || f == "nano" || f == "day") && g.chance(40) {
+				if f == "at" && g.chance(40) {
 					s["format"] = pick(g, "yyyy-MM-dd", "strict_date_optional_time_nanos", "epoch_millis")
 				}
 			}

@@ -118,7 +118,8 @@ type iso struct {
 func (p iso) print(t time.Time) string {
 	layout := "2006-01-02T15:04:05.000Z07:00"
 	if p.nanos && t.Nanosecond()%1e6 != 0 {
-		layout = "2006-01-02T15:04:05.000000000Z07:00"
+		digits := strings.TrimRight(fmt.Sprintf("%09d", t.Nanosecond()), "0")
+		layout = "2006-01-02T15:04:05." + "000000000"[:len(digits)] + "Z07:00"
 	}
 	if y := t.Year(); y > 9999 || y < 0 {
 		// Java writes a sign before years that do not fit four digits.
@@ -202,9 +203,6 @@ func (p iso) parse(s string, loc *time.Location, up bool) (time.Time, bool) {
 		if f.hour, ok = number(lo, 2); !ok {
 			return time.Time{}, false
 		}
-		if p.nanos && p.strict && (i >= len(s) || s[i] != ':') {
-			return time.Time{}, false
-		}
 		if next(':') {
 			if f.min, ok = number(lo, 2); !ok {
 				return time.Time{}, false
@@ -233,8 +231,8 @@ func (p iso) parse(s string, loc *time.Location, up bool) (time.Time, bool) {
 			f.loc = zone
 		}
 	}
-	if i != len(s) {
-		return time.Time{}, false
+	if i != len(s) || p.nanos && f.hour >= 0 && f.sec < 0 {
+		return time.Time{}, false // with a time, this format wants it to the second
 	}
 	return f.time(up)
 }

@@ -15,7 +15,7 @@ func named(name string) (string, bool) {
 		"basic_ordinal_date": "yyyyDDD", "basic_time": "HHmmss.SSSX", "basic_time_no_millis": "HHmmssX",
 		"date": "yyyy-MM-dd", "date_hour": "yyyy-MM-dd'T'HH", "date_hour_minute": "yyyy-MM-dd'T'HH:mm",
 		"date_hour_minute_second": "yyyy-MM-dd'T'HH:mm:ss", "date_hour_minute_second_fraction": "yyyy-MM-dd'T'HH:mm:ss.SSS",
-		"date_hour_minute_second_millis": "yyyy-MM-dd'T'HH:mm:ss.SSS", "date_time": "yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+		"date_hour_minute_second_millis": "yyyy-MM-dd'T'HH:mm:ss.SSS", "date_time": "yyyy-MM-dd'T'HH:mm:ss[.SSS]XXX",
 		"date_time_no_millis": "yyyy-MM-dd'T'HH:mm:ssXXX", "hour": "HH", "hour_minute": "HH:mm", "hour_minute_second": "HH:mm:ss",
 		"hour_minute_second_fraction": "HH:mm:ss.SSS", "hour_minute_second_millis": "HH:mm:ss.SSS", "ordinal_date": "yyyy-DDD",
 		"time": "HH:mm:ss.SSSXXX", "time_no_millis": "HH:mm:ssXXX", "year": "yyyy", "year_month": "yyyy-MM",
@@ -289,20 +289,27 @@ func (f *parts) time(up bool) (time.Time, bool) {
 	}
 	if f.week >= 0 || f.weekYear {
 		week, wday := max(f.week, 1), max(f.wday, 1)
-		jan4 := time.Date(year, 1, 4, hour, minute, sec, nano, f.loc)
-		monday := jan4.AddDate(0, 0, -(int(jan4.Weekday())+6)%7)
-		return monday.AddDate(0, 0, (week-1)*7+wday-1), true
+		first := time.Date(year, 1, 1, hour, minute, sec, nano, f.loc)
+		return first.AddDate(0, 0, -int(first.Weekday())+(week-1)*7+wday-1), true
 	}
 	if f.yday >= 0 {
 		return time.Date(year, 1, f.yday, hour, minute, sec, nano, f.loc), f.yday > 0 && f.yday <= 366
 	}
-	month := or(f.month, 1, 12)
+	// A month or a day that is missing is the first one, also when rounding up: so does Elasticsearch.
+	month := or(f.month, 1, 1)
 	days := time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
-	day := or(f.day, 1, days)
+	day := or(f.day, 1, 1)
 	if day > days {
 		return time.Time{}, false
 	}
 	return time.Date(year, time.Month(month), day, hour, minute, sec, nano, f.loc), true
+}
+
+// rootWeek is the year and the week of a date as Java's root locale counts since version 23: weeks begin on Sunday, and
+// the first one has 1 January.
+func rootWeek(t time.Time) (year, week int) {
+	saturday := t.AddDate(0, 0, 6-int(t.Weekday()))
+	return saturday.Year(), (saturday.YearDay()-1)/7 + 1
 }
 
 func (p javaPattern) print(t time.Time) string {
@@ -317,7 +324,7 @@ func printItems(b *strings.Builder, items []item, t time.Time) {
 		b.WriteString(strings.Repeat("0", max(n-len(s), 0)))
 		b.WriteString(s)
 	}
-	weekYear, week := t.ISOWeek()
+	weekYear, week := rootWeek(t)
 	for _, it := range items {
 		switch it.letter {
 		case 0:
@@ -326,6 +333,8 @@ func printItems(b *strings.Builder, items []item, t time.Time) {
 		case 'y', 'u':
 			if it.n == 2 {
 				pad(t.Year()%100, 2)
+			} else if it.n >= 4 && t.Year() > 9999 {
+				b.WriteString(yearText(t.Year()))
 			} else {
 				pad(t.Year(), it.n)
 			}
@@ -357,7 +366,7 @@ func printItems(b *strings.Builder, items []item, t time.Time) {
 		case 'w':
 			pad(week, it.n)
 		case 'e', 'c':
-			pad((int(t.Weekday())+6)%7+1, it.n)
+			pad(int(t.Weekday())+1, it.n)
 		case 'E':
 			if it.n < 4 {
 				b.WriteString(t.Weekday().String()[:3])

@@ -16,6 +16,8 @@ type termNode struct {
 	term  string
 	boost float64
 	c     *Context
+	// blended are the statistics to score with instead of the term's own.
+	blended *stats
 }
 
 func (n *termNode) Match(v *engine.View) Bits {
@@ -49,6 +51,9 @@ func (n *termNode) Scorer(v *engine.View) Scorer {
 		return nil
 	}
 	st := n.c.termStats(n.f, n.term)
+	if n.blended != nil {
+		st = *n.blended
+	}
 	s := &postingScorer{docs: f.Docs(ord, nil), pos: f.Positions(ord), weight: n.boost * st.idf(), avg: st.avgLen}
 	if n.f.Norms {
 		s.norms = f.Norms

@@ -1,8 +1,10 @@
 package query
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -338,9 +340,73 @@ func fuzzyOn(name, text, fuzziness string, prefix int, transpose bool, boost flo
 	}
 	runes := []rune(text)
 	head := string(runes[:min(prefix, len(runes))])
-	return matchTerms(name, text, boost, c, "fuzzy", func(string) func(string) bool {
+	n, err := matchTerms(name, text, boost, c, "fuzzy", func(string) func(string) bool {
 		return func(term string) bool { return distance(runes, []rune(term), transpose) <= edits }
 	}, head)
+	if bits, ok := n.(*bitsNode); ok && err == nil {
+		return &fuzzyNode{bitsNode: bits, f: c.Mapping.Field(name), runes: runes, head: head, edits: edits, transpose: transpose, c: c}, nil
+	}
+	return n, err
+}
+
+// fuzzyNode scores like its terms, the less the more a term differs; the terms share the statistics of the commonest.
+type fuzzyNode struct {
+	*bitsNode
+	f         *mapping.Field
+	runes     []rune
+	head      string
+	edits     int
+	transpose bool
+	c         *Context
+}
+
+// maxExpansions is how many terms a fuzzy query looks for at most.
+const maxExpansions = 50
+
+func (n *fuzzyNode) Scorer(v *engine.View) Scorer {
+	type found struct {
+		term  string
+		boost float64
+	}
+	best := map[string]float64{}
+	for _, view := range n.c.Views {
+		sf := view.Field(storage(n.f))
+		if sf == nil || sf.Dict == nil {
+			continue
+		}
+		for ord := sf.Dict.Seek(n.head); ord < sf.Dict.Len(); ord++ {
+			term := sf.Dict.Term(ord)
+			if !strings.HasPrefix(term, n.head) {
+				break
+			}
+			other := []rune(term)
+			if d := distance(n.runes, other, n.transpose); d <= n.edits {
+				best[strings.Clone(term)] = 1 - float64(d)/float64(max(min(len(other), len(n.runes)), 1))
+			}
+		}
+	}
+	var terms []found
+	for term, boost := range best {
+		terms = append(terms, found{term, boost})
+	}
+	slices.SortFunc(terms, func(a, b found) int { return cmp.Or(-cmp.Compare(a.boost, b.boost), strings.Compare(a.term, b.term)) })
+	terms = terms[:min(len(terms), maxExpansions)]
+	st := stats{}
+	for _, t := range terms {
+		s := n.c.termStats(n.f, t.term)
+		st.docFreq, st.docCount, st.avgLen = max(st.docFreq, s.docFreq), s.docCount, s.avgLen
+	}
+	var parts sumScorer
+	for _, t := range terms {
+		node := &termNode{f: n.f, term: t.term, boost: n.boost * t.boost, c: n.c, blended: &st}
+		if s := node.Scorer(v); s != nil {
+			parts = append(parts, s)
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return parts
 }
 
 // edits is the edit distance that a fuzziness allows for a text.

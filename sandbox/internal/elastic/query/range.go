@@ -100,7 +100,7 @@ func dateRange(f *mapping.Field, b Bounds, c *Context) (Node, error) {
 	var failed error
 	at := func(text *string, up bool) int64 {
 		t, err := format.Math(*text, c.Now, b.Zone, up)
-		if err != nil {
+		if err != nil && failed == nil {
 			failed = dateFail(c, f.Name, *text, format.Name)
 		}
 		return f.FromTime(t)
@@ -180,7 +180,7 @@ func numberRange(f *mapping.Field, b Bounds, c *Context) (Node, error) {
 }
 
 func termRange(f *mapping.Field, b Bounds, c *Context) (Node, error) {
-	if f.Key != "" && (b.GT == nil && b.GTE == nil || b.LT == nil && b.LTE == nil) {
+	if f.Key != "" && (b.GT == nil && b.GTE == nil) != (b.LT == nil && b.LTE == nil) {
 		return nil, shardFail(c, "[range] queries on keyed [flattened] fields must include both an upper and a lower bound.")
 	}
 	var failed error
@@ -191,7 +191,10 @@ func termRange(f *mapping.Field, b Bounds, c *Context) (Node, error) {
 		}
 		return t
 	}
-	n := &bitsNode{boost: b.Boost, match: func(v *engine.View, out Bits) {
+	within := func(t string) bool {
+		return (b.GTE == nil || t >= term(b.GTE)) && (b.GT == nil || t > term(b.GT)) && (b.LTE == nil || t <= term(b.LTE)) && (b.LT == nil || t < term(b.LT))
+	}
+	n := &bitsNode{boost: b.Boost, marks: []Mark{{Field: f, Match: within}}, match: func(v *engine.View, out Bits) {
 		sf := v.Field(storage(f))
 		if sf == nil || sf.Dict == nil {
 			return

@@ -39,6 +39,7 @@ func (c *Context) termStats(f *mapping.Field, term string) stats {
 			sum += sf.SumLen
 		} else if sf.Ords != nil {
 			st.docCount += sf.Ords.Count
+			sum += int64(sf.Ords.Values())
 		} else {
 			st.docCount += v.Docs()
 		}
@@ -64,10 +65,15 @@ func (s stats) idf() float64 {
 // tf is the part of a score that depends on the document; norms is nil for fields without.
 func tf(freq float64, norms *segment.Column, doc int, avgLen float64) float64 {
 	norm := k1
-	if norms != nil && avgLen > 0 {
-		if raw, ok := norms.First(doc); ok {
-			norm = k1 * (1 - b + b*float64(segment.NormLength(byte(raw)))/avgLen)
+	if avgLen > 0 {
+		// Without norms every document counts as one term long.
+		length := 1
+		if norms != nil {
+			if raw, ok := norms.First(doc); ok {
+				length = segment.NormLength(byte(raw))
+			}
 		}
+		norm = k1 * (1 - b + b*float64(length)/avgLen)
 	}
 	return (k1 + 1) * freq / (freq + norm)
 }

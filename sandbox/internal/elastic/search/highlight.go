@@ -216,38 +216,62 @@ func found(f *mapping.Field, marks []query.Mark, text string) []span {
 		if f.Kind == mapping.Keyword && m.Field.Key != "" {
 			continue
 		}
-		for i, t := range tokens {
-			switch {
-			case m.Match != nil:
-				if m.Match(t.Term) {
-					spans = append(spans, span{t.Start, t.End})
-				}
-			case len(phrase) == 1:
-				if t.Term == phrase[0] {
-					spans = append(spans, span{t.Start, t.End})
-				}
-			case m.Slop > 0:
-				if slices.Contains(phrase, t.Term) {
-					spans = append(spans, span{t.Start, t.End})
-				}
-			default:
-				if i+len(phrase) > len(tokens) || t.Term != phrase[0] {
-					continue
-				}
-				same := true
-				for j := range phrase {
-					same = same && tokens[i+j].Term == phrase[j]
-				}
-				for j := range phrase {
-					if same {
-						spans = append(spans, span{tokens[i+j].Start, tokens[i+j].End})
-					}
-				}
+		if len(phrase) > 1 {
+			spans = append(spans, phrases(tokens, m)...)
+			continue
+		}
+		for _, t := range tokens {
+			if m.Match != nil && m.Match(t.Term) || m.Match == nil && t.Term == phrase[0] {
+				spans = append(spans, span{t.Start, t.End})
 			}
 		}
 	}
 	slices.SortFunc(spans, func(a, b span) int { return a.start - b.start })
-	return slices.Compact(spans)
+	// What overlaps is marked as one.
+	var out []span
+	for _, s := range spans {
+		if n := len(out); n > 0 && s.start < out[n-1].end {
+			out[n-1].end = max(out[n-1].end, s.end)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// phrases are the places where a phrase is, each from its first word to its last.
+func phrases(tokens []analysis.Token, m query.Mark) []span {
+	var out []span
+	last := len(m.Phrase) - 1
+	fits := func(i int, term string) bool {
+		return m.Phrase[i] == term || i == last && m.Match != nil && strings.HasPrefix(term, m.Phrase[i])
+	}
+	for i := range tokens {
+		if m.Slop == 0 {
+			same := i+last < len(tokens)
+			for j := 0; same && j <= last; j++ {
+				same = fits(j, tokens[i+j].Term) && tokens[i+j].Pos-tokens[i].Pos == j
+			}
+			if same {
+				out = append(out, span{tokens[i].Start, tokens[i+last].End})
+			}
+			continue
+		}
+		// The words in any order, as near as the slop asks.
+		missing := slices.Clone(m.Phrase)
+		for j := i; j < len(tokens) && tokens[j].Pos-tokens[i].Pos <= last+m.Slop; j++ {
+			if at := slices.Index(missing, tokens[j].Term); at >= 0 {
+				missing = slices.Delete(missing, at, at+1)
+			} else if j == i {
+				break
+			}
+			if len(missing) == 0 {
+				out = append(out, span{tokens[i].Start, tokens[j].End})
+				break
+			}
+		}
+	}
+	return out
 }
 
 // cut makes fragments of about the wanted size around the spans: whole sentences, joined while they fit.

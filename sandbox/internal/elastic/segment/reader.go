@@ -235,6 +235,14 @@ func (c *Column) Single() bool { return c.starts == nil }
 // Full says whether every document has exactly one value.
 func (c *Column) Full() bool { return c.starts == nil && c.present == nil }
 
+// Values is the number of values of all documents.
+func (c *Column) Values() int {
+	if c.starts != nil {
+		return int(c.starts[len(c.starts)-1])
+	}
+	return c.Count
+}
+
 // Has says whether a document has a value.
 func (c *Column) Has(doc int) bool {
 	if c.starts != nil {
