@@ -110,15 +110,15 @@ func Floor(t time.Time, unit byte) (time.Time, error) {
 	loc := t.Location()
 	switch unit {
 	case 'y':
-		return time.Date(y, 1, 1, 0, 0, 0, 0, loc), nil
+		return midnight(y, 1, 1, loc), nil
 	case 'q':
-		return time.Date(y, (m-1)/3*3+1, 1, 0, 0, 0, 0, loc), nil
+		return midnight(y, (m-1)/3*3+1, 1, loc), nil
 	case 'M':
-		return time.Date(y, m, 1, 0, 0, 0, 0, loc), nil
+		return midnight(y, m, 1, loc), nil
 	case 'w':
-		return time.Date(y, m, d-(int(t.Weekday())+6)%7, 0, 0, 0, 0, loc), nil
+		return midnight(y, m, d-(int(t.Weekday())+6)%7, loc), nil
 	case 'd':
-		return time.Date(y, m, d, 0, 0, 0, 0, loc), nil
+		return midnight(y, m, d, loc), nil
 	case 'h', 'H':
 		return floorWithin(t, time.Hour), nil
 	case 'm':
@@ -127,6 +127,17 @@ func Floor(t time.Time, unit byte) (time.Time, error) {
 		return floorWithin(t, time.Second), nil
 	}
 	return t, fmt.Errorf("unit [%c] not supported", unit)
+}
+
+// midnight is the first moment of a day: where clocks leave midnight out, the moment after.
+func midnight(y int, m time.Month, d int, loc *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, loc)
+	if t.Hour() != 0 && t.Hour() > 12 {
+		if _, end := t.ZoneBounds(); !end.IsZero() {
+			return end
+		}
+	}
+	return t
 }
 
 // floorWithin rounds in local time without passing through a wall clock, which may be ambiguous.

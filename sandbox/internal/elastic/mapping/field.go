@@ -3,8 +3,10 @@
 package mapping
 
 import (
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"obsandbox/sandbox/internal/elastic/analysis"
@@ -188,7 +190,8 @@ func (m *Mapping) Matching(pattern string) []*Field {
 		return nil
 	}
 	var out []*Field
-	for name, f := range m.byName {
+	for _, name := range slices.Sorted(maps.Keys(m.byName)) {
+		f := m.byName[name]
 		if Glob(pattern, name) {
 			if f.Type == "alias" {
 				if f = m.Field(f.Path); f == nil {

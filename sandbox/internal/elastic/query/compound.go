@@ -225,7 +225,24 @@ func (n *boolNode) Scorer(v *engine.View) Scorer {
 			}
 		}
 	}
-	return boosted(parts, n.boost)
+	s := boosted(parts, n.boost)
+	if s == nil || len(n.filter)+len(n.not) == 0 && (len(n.must) == 0 && n.minShould <= 1 || len(n.must) == 1 && n.minShould <= 0) {
+		return s
+	}
+	// Inside another query, only what all clauses take has a score.
+	return gate{s, n.Match(v)}
+}
+
+type gate struct {
+	Scorer
+	bits Bits
+}
+
+func (g gate) Score(doc int) float64 {
+	if s := g.Scorer.Score(doc); g.bits.Has(doc) {
+		return s
+	}
+	return 0
 }
 
 type boostScorer struct {

@@ -69,7 +69,11 @@ func matchTerms(name, text string, boost float64, c *Context, query string, make
 		return noneNode{}, err
 	}
 	if f.Kind != mapping.Text && f.Kind != mapping.Keyword || f.Type == "ip" {
-		return nil, shardFail(c, "Can only use %s queries on keyword, text and wildcard fields - not on [%s] which is of type [%s]", query, name, f.Type)
+		kinds := "keyword, text and wildcard"
+		if query == "regexp" || query == "fuzzy" {
+			kinds = "keyword and text"
+		}
+		return nil, shardFail(c, "Can only use %s queries on %s fields - not on [%s] which is of type [%s]", query, kinds, name, f.Type)
 	}
 	if f.Key != "" && (query == "wildcard" || query == "regexp" || query == "fuzzy") {
 		e := shardFail(c, "[%s] queries are not currently supported on keyed [flattened] fields.", query)

@@ -43,7 +43,11 @@ func (n *phraseNode) Scorer(v *engine.View) Scorer {
 		return nil
 	}
 	idf, avg := 0.0, 0.0
-	for _, t := range n.terms {
+	terms := n.terms
+	if n.last {
+		terms = slices.Concat(n.terms[:len(n.terms)-1], n.expansions())
+	}
+	for _, t := range terms {
 		st := n.c.termStats(n.f, t)
 		idf, avg = idf+st.idf(), st.avgLen
 	}
@@ -54,6 +58,24 @@ func (n *phraseNode) Scorer(v *engine.View) Scorer {
 	scores := map[int]float64{}
 	n.walk(v, func(doc int, freq float64) { scores[doc] = n.boost * idf * tf(freq, norms, doc, avg) })
 	return mapScorer(scores)
+}
+
+// expansions are the terms that begin as the last one does, each of which counts in a score.
+func (n *phraseNode) expansions() []string {
+	prefix := n.terms[len(n.terms)-1]
+	var out []string
+	for _, v := range n.c.Views {
+		f := v.Field(n.f.Name)
+		if f == nil || f.Dict == nil {
+			continue
+		}
+		for ord := f.Dict.Seek(prefix); ord < f.Dict.Len() && strings.HasPrefix(f.Dict.Term(ord), prefix); ord++ {
+			out = append(out, strings.Clone(f.Dict.Term(ord)))
+		}
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return out[:min(len(out), maxExpansions)]
 }
 
 type mapScorer map[int]float64

@@ -194,7 +194,11 @@ func termRange(f *mapping.Field, b Bounds, c *Context) (Node, error) {
 	within := func(t string) bool {
 		return (b.GTE == nil || t >= term(b.GTE)) && (b.GT == nil || t > term(b.GT)) && (b.LTE == nil || t <= term(b.LTE)) && (b.LT == nil || t < term(b.LT))
 	}
-	n := &bitsNode{boost: b.Boost, marks: []Mark{{Field: f, Match: within}}, match: func(v *engine.View, out Bits) {
+	var marks []Mark
+	if b.GT != nil || b.GTE != nil || b.LT != nil || b.LTE != nil {
+		marks = []Mark{{Field: f, Match: within}}
+	}
+	n := &bitsNode{boost: b.Boost, marks: marks, match: func(v *engine.View, out Bits) {
 		sf := v.Field(storage(f))
 		if sf == nil || sf.Dict == nil {
 			return

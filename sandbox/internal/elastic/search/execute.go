@@ -228,7 +228,7 @@ func (u *unit) run(r *Request, scored bool) {
 	u.heap.sorts = r.Sort
 	want := r.From + r.Size
 	var scorer query.Scorer
-	if scored && (want > 0 || r.MinScore != nil) {
+	if scored && want > 0 || r.MinScore != nil {
 		scorer = u.node.Scorer(u.v)
 	}
 	if r.MinScore == nil {

@@ -196,7 +196,7 @@ func (r *Request) sourceFields(h *Hit, src []byte, out, ignored map[string]any) 
 			for _, item := range v.Items {
 				walk(path, item)
 			}
-		case !v.Is(xcontent.Null):
+		default:
 			if leaves[path] == nil {
 				order = append(order, path)
 			}
@@ -216,6 +216,12 @@ func (r *Request) sourceFields(h *Hit, src []byte, out, ignored map[string]any) 
 		}
 		var printed, refused []any
 		for _, v := range values {
+			if v.Is(xcontent.Null) {
+				if f == nil || f.Null == nil {
+					continue
+				}
+				v = &xcontent.Value{Kind: xcontent.String, Str: *f.Null}
+			}
 			if p, ok := fieldValue(f, v, format); ok {
 				printed = append(printed, p)
 			} else {
@@ -293,6 +299,10 @@ func fieldValue(f *mapping.Field, v *xcontent.Value, format *dates.Format) (any,
 	}
 	if f.Normalize != nil {
 		return f.Normalize(text), true
+	}
+	if f.Type == "ip" {
+		term, err := f.Term(text)
+		return f.TermText(term), err == nil
 	}
 	return text, true
 }

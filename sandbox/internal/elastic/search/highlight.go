@@ -181,7 +181,7 @@ type span struct{ start, end int }
 func (o *highlightOptions) fragments(f *mapping.Field, marks []query.Mark, values []string) []string {
 	var out []string
 	for _, text := range values {
-		spans := found(f, marks, text)
+		spans := found(f, marks, text, !o.requireField)
 		if len(spans) == 0 {
 			continue
 		}
@@ -198,8 +198,9 @@ func (o *highlightOptions) fragments(f *mapping.Field, marks []query.Mark, value
 	return out
 }
 
-// found are the places of a text that the query looked for, in order.
-func found(f *mapping.Field, marks []query.Mark, text string) []span {
+// found are the places of a text that the query looked for, in order. apart takes the words of phrases one by one, as
+// Elasticsearch does where marks may be of other fields.
+func found(f *mapping.Field, marks []query.Mark, text string, apart bool) []span {
 	var tokens []analysis.Token
 	if f.Kind == mapping.Text {
 		f.Analyzer(text, func(t analysis.Token) { tokens = append(tokens, t) })
@@ -216,12 +217,12 @@ func found(f *mapping.Field, marks []query.Mark, text string) []span {
 		if f.Kind == mapping.Keyword && m.Field.Key != "" {
 			continue
 		}
-		if len(phrase) > 1 {
+		if len(phrase) > 1 && !apart {
 			spans = append(spans, phrases(tokens, m)...)
 			continue
 		}
 		for _, t := range tokens {
-			if m.Match != nil && m.Match(t.Term) || m.Match == nil && t.Term == phrase[0] {
+			if m.Match != nil && m.Match(t.Term) || m.Match == nil && slices.Contains(phrase, t.Term) {
 				spans = append(spans, span{t.Start, t.End})
 			}
 		}

@@ -152,7 +152,7 @@ func (r *Request) sorters(t *Target, all []*Target, base int) ([]sorter, error) 
 		case s.field != nil && !s.field.Aggregatable():
 			return nil, ShardFail(t.Index, "Can't load fielddata on [%s] because fielddata is unsupported on fields of type [%s]. Use doc values instead.", f.Field, s.field.Type)
 		}
-		if m := f.Mode; (m == "avg" || m == "sum" || m == "median") && s.field != nil && !s.field.Numeric() {
+		if m := f.Mode; (m == "avg" || m == "sum" || m == "median") && (s.field != nil && !s.field.Numeric() || s.field == nil && !numericType(f.UnmappedType)) {
 			return nil, eserr.New(400, "query_shard_exception", "we only support AVG, MEDIAN and SUM on number based fields").With("index", t.Index).With("index_uuid", t.UUID)
 		}
 		for _, o := range all {
@@ -179,6 +179,11 @@ func (r *Request) sorters(t *Target, all []*Target, base int) ([]sorter, error) 
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// numericType says whether a type's values are numbers in the wider sense.
+func numericType(typ string) bool {
+	return strings.Contains(" long integer short byte double float half_float scaled_float unsigned_long boolean date date_nanos ", " "+typ+" ")
 }
 
 func (s *sorter) number(v int64) int64 {
@@ -279,20 +284,27 @@ func (s *sorter) output(k sortKey) any {
 		}
 		return k.n
 	case k.null != 0:
-		if s.field == nil && s.f.UnmappedType != "long" && s.f.UnmappedType != "date" && s.f.UnmappedType != "boolean" && s.f.UnmappedType != "integer" || s.field != nil && !s.field.Numeric() {
+		typ := s.f.UnmappedType
+		if s.field != nil {
+			typ = s.field.Type
+		}
+		if s.field == nil && !numericType(typ) || s.field != nil && !s.field.Numeric() {
 			return nil
 		}
 		// Elasticsearch shows the value that stands for a missing one.
 		high := (k.null > 0) != s.f.Desc
-		if s.field != nil && (s.field.Kind == mapping.Float || s.float) {
+		if s.field != nil && (s.field.Kind == mapping.Float || s.float) || s.field == nil && (strings.Contains(typ, "float") || typ == "double") {
 			if high {
 				return "Infinity"
 			}
 			return "-Infinity"
 		}
 		lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
-		if s.field != nil && (s.field.Type == "integer" || s.field.Type == "short" || s.field.Type == "byte") {
+		switch typ {
+		case "integer", "short", "byte":
 			lo, hi = math.MinInt32, math.MaxInt32
+		case "date_nanos":
+			lo = 0
 		}
 		if high {
 			return hi
