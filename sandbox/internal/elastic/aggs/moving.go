@@ -62,6 +62,24 @@ func movingFunction(script string) (func([]float64) float64, error) {
 			}
 			return sum / weights
 		}, nil
+	case "holt":
+		a, b, ok := strings.Cut(m[2], ",")
+		alpha, err := strconv.ParseFloat(strings.TrimSpace(a), 64)
+		beta, err2 := strconv.ParseFloat(strings.TrimSpace(b), 64)
+		if !ok || err != nil || err2 != nil {
+			return nil, refuse
+		}
+		return func(v []float64) float64 {
+			if len(v) == 0 {
+				return math.NaN()
+			}
+			level, trend := v[0], 0.0
+			for _, x := range v[1:] {
+				next := alpha*x + (1-alpha)*(level+trend)
+				level, trend = next, beta*(next-level)+(1-beta)*trend
+			}
+			return level
+		}, nil
 	case "ewma":
 		alpha, err := strconv.ParseFloat(m[2], 64)
 		if err != nil {

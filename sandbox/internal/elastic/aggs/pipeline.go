@@ -2,6 +2,9 @@ package aggs
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -85,6 +88,9 @@ func parsePipeline(typ, name string, body *xcontent.Value) (*pipeline, error) {
 				err = eserr.Illegal("Invalid gap policy: [%s], accepted values: [insert_zeros, skip, keep_values]", v.Text())
 			}
 		case "format":
+			if typ == "bucket_selector" || typ == "bucket_sort" {
+				return false, nil
+			}
 			p.format = v.Text()
 		case "script":
 			if typ == "moving_fn" {
@@ -235,12 +241,13 @@ func inOrder(list []*pipeline) []*pipeline {
 				continue
 			}
 			waits := false
-			for _, path := range p.paths {
+			paths := slices.Collect(maps.Values(p.paths))
+			for _, k := range p.sort {
+				paths = append(paths, k.path)
+			}
+			for _, path := range paths {
 				first, _, _ := splitPath(path)
 				waits = waits || !done[first] && first != p.name && slices.ContainsFunc(list, func(o *pipeline) bool { return o.name == first })
-			}
-			if p.typ == "bucket_sort" && len(out) < len(list)-1 && slices.ContainsFunc(list, func(o *pipeline) bool { return o != p && !done[o.name] && o.typ != "bucket_sort" }) {
-				waits = true
 			}
 			if !waits {
 				out, done[p.name] = append(out, p), true
@@ -299,20 +306,13 @@ func (p *pipeline) value(b *Bucket, path string) (float64, error) {
 	if math.IsInf(v, 0) {
 		v = math.NaN() // the least of no values
 	}
-	if err == nil && b.count == 0 && path != "_count" && path != "_key" && !p.keep && !b.extended(path) {
+	if err == nil && b.count == 0 && path != "_count" && path != "_key" && !p.keep {
 		v = math.NaN()
 	}
 	if math.IsNaN(v) && p.zeros {
 		v = 0
 	}
 	return v, err
-}
-
-// extended says whether a path's value comes from a pipeline: those have values in empty buckets too.
-func (b *Bucket) extended(path string) bool {
-	name, _, _ := splitPath(path)
-	r := b.subs[name]
-	return r != nil && (r.typ == "simple_value" || r.typ == "derivative")
 }
 
 // simple is a result of one number, in the pipeline's format too.
@@ -356,16 +356,20 @@ func (p *pipeline) extend(r *Result) error {
 			add(b, sum)
 		}
 	case "derivative":
+		// A gap has no slope, and neither has the bucket after it.
 		last, lastKey := math.NaN(), 0.0
 		for i, b := range r.buckets {
 			v := values[i]
-			if !math.IsNaN(v) && !math.IsNaN(last) {
+			if i > 0 {
 				d := v - last
 				add(b, d)
 				if p.unit > 0 && b.num != lastKey {
 					res := b.subs[p.name]
 					n := d / ((b.num - lastKey) / p.unit)
 					res.typ, res.fields["normalized_value"] = "derivative", number(n)
+					if p.format != "" && !math.IsNaN(n) {
+						res.fields["normalized_value_as_string"] = decimal(p.format, n)
+					}
 					res.value = func(name string) (float64, bool) {
 						if name == "normalized_value" {
 							return n, true
@@ -374,9 +378,7 @@ func (p *pipeline) extend(r *Result) error {
 					}
 				}
 			}
-			if !math.IsNaN(v) {
-				last, lastKey = v, b.num
-			}
+			last, lastKey = v, b.num
 		}
 	case "serial_diff":
 		for i, b := range r.buckets {
@@ -415,12 +417,13 @@ func (p *pipeline) scripted(r *Result) error {
 			vars[name] = v
 		}
 		if p.typ == "bucket_selector" {
-			if !gap && p.script.value(vars) != 0 {
+			// A gap is no number, of which every comparison is false.
+			if p.script.value(vars) != 0 {
 				kept = append(kept, b)
 			}
 			continue
 		}
-		if gap {
+		if gap && !p.keep {
 			continue
 		}
 		res := p.simple(p.script.value(vars))
@@ -440,6 +443,9 @@ func (p *pipeline) sorted(r *Result) error {
 		v, err := bucketValue(b, path)
 		if err != nil {
 			failed = err
+		}
+		if math.IsInf(v, 0) {
+			return math.NaN() // the least of no values
 		}
 		return v
 	}
@@ -514,9 +520,15 @@ func (p *pipeline) over(r *Result, path string) (*Result, error) {
 		if math.IsNaN(v) {
 			continue
 		}
-		key := b.key
-		if b.keyS != "" {
-			key = b.keyS
+		var key any = b.keyS
+		if b.keyS == "" {
+			raw, err := json.Marshal(b.key)
+			if err != nil {
+				return nil, fmt.Errorf("print a bucket's key: %w", err)
+			}
+			if key = string(raw); raw[0] == '"' {
+				key = b.key
+			}
 		}
 		values, keys = append(values, v), append(keys, key)
 		m.add(v)

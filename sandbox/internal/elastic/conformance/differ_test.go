@@ -28,6 +28,8 @@ var (
 	seed      = flag.Uint64("seed", 1, "of the questions of TestDiffer")
 	questions = flag.Int("questions", 150, "number of questions of TestDiffer")
 	modules   = flag.Bool("modules", true, "whether TestDiffer asks for aggregations and scripts that are modules of Elasticsearch")
+	pipelines = flag.Bool("pipelines", false, "whether TestDiffer asks for pipeline aggregations only")
+	plain     = flag.Bool("plain", false, "whether TestDiffer leaves out flattened fields, which the open distribution of old versions has not")
 	shown     = flag.Int("differences", 20, "number of differences that TestDiffer shows at most")
 )
 
@@ -43,7 +45,16 @@ func TestDiffer(t *testing.T) {
 		fill(t, b, false)
 	}
 	g := &generator{Rand: rand.New(rand.NewPCG(*seed, 7)), modules: *modules, scores: *against != ""}
-	compare(t, a, b, func() question { return g.search() })
+	if g.keep = "keep_values"; *plain {
+		g.keep = "skip"
+	}
+	n := 0
+	compare(t, a, b, func() question {
+		if n++; *modules && (*pipelines || n%5 == 0) {
+			return g.pipelineSearch()
+		}
+		return g.search()
+	})
 }
 
 func compare(t *testing.T, a, b string, next func() question) {
@@ -110,7 +121,11 @@ func fill(t *testing.T, url string, scatter bool) {
 	g := &generator{Rand: rand.New(rand.NewPCG(42, 7))}
 	for _, index := range []string{differA, differB} {
 		must(question{Method: "DELETE", Path: "/" + index})
-		must(question{Method: "PUT", Path: "/" + index, Body: `{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":` + differMappings[index] + `}`})
+		mappings := differMappings[index]
+		if *plain {
+			mappings = strings.ReplaceAll(mappings, `"flattened"`, `"object"`)
+		}
+		must(question{Method: "PUT", Path: "/" + index, Body: `{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":` + mappings + `}`})
 		n := map[string]int{differA: 300, differB: 80}[index]
 		var bulk strings.Builder
 		for i := range n {

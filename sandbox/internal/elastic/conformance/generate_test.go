@@ -23,9 +23,10 @@ type question struct {
 // generator makes random questions about the indices that setUp makes.
 type generator struct {
 	*rand.Rand
-	wide    bool // several indices are asked: shards hand on different buckets
-	scores  bool // whether what depends on scores is asked for
-	modules bool // whether aggregations and scripts that are modules of Elasticsearch are asked for
+	wide    bool   // several indices are asked: shards hand on different buckets
+	keep    string // keep_values, where the server has that
+	scores  bool   // whether what depends on scores is asked for
+	modules bool   // whether aggregations and scripts that are modules of Elasticsearch are asked for
 }
 
 func pick[T any](g *generator, of ...T) T { return of[g.IntN(len(of))] }
@@ -634,14 +635,19 @@ func (g *generator) pipelines(parent, subs obj) {
 	}
 	gap := func(b obj) obj {
 		if g.chance(40) {
-			b["gap_policy"] = pick(g, "skip", "insert_zeros", "keep_values")
+			b["gap_policy"] = pick(g, "skip", "insert_zeros", g.keep)
 		}
 		if g.chance(15) {
 			b["format"] = pick(g, "0.00", "#,##0.0", "0")
 		}
 		return b
 	}
-	path := func() string { return pick(g, "m", "m", "_count", "s.avg", "s.max") }
+	path := func() string {
+		if subs["cum"] != nil && g.chance(20) {
+			return "cum"
+		}
+		return pick(g, "m", "m", "_count", "s.avg", "s.max")
+	}
 	if g.modules {
 		if hist != nil {
 			for range 1 + g.IntN(2) {
@@ -658,7 +664,7 @@ func (g *generator) pipelines(parent, subs obj) {
 					subs["diff"] = obj{"serial_diff": gap(obj{"buckets_path": path(), "lag": 1 + g.IntN(3)})}
 				case 3:
 					m := gap(obj{"buckets_path": path(), "window": 1 + g.IntN(5), "script": "MovingFunctions." + pick(g, "unweightedAvg(values)", "max(values)", "min(values)", "sum(values)", "stdDev(values, MovingFunctions.unweightedAvg(values))",
-						"linearWeightedAvg(values)", "ewma(values, 0.3)", "holt(values, 0.3, 0.1)", "holtWinters(values, 0.3, 0.1, 0.1, 2, false)")})
+						"linearWeightedAvg(values)", "ewma(values, 0.3)", "holt(values, 0.3, 0.1)")})
 					if g.chance(30) {
 						m["shift"] = g.IntN(3)
 					}
@@ -671,13 +677,48 @@ func (g *generator) pipelines(parent, subs obj) {
 				"(params.a - params.c) % 7", "Math.max(params.a, params.c)", "Math.round(params.a)", "-params.a", "params.a > 5 && params.c < 10 ? 1 : 0", "params['a'] / 3", "Math.pow(params.a, 2)")})}
 		}
 		if g.chance(30) {
-			subs["sel"] = obj{"bucket_selector": gap(obj{"buckets_path": obj{"a": path()}, "script": pick(g, "params.a > 10", "params.a >= 1 && params.a < 60", "params.a != null && params.a > 0", "!(params.a < 5)")})}
+			subs["sel"] = obj{"bucket_selector": (obj{"buckets_path": obj{"a": path()}, "script": pick(g, "params.a > 10", "params.a >= 1 && params.a < 60", "params.a != null && params.a > 0", "!(params.a < 5)")})}
 		}
 		return
 	}
 	if hist != nil && g.chance(50) {
 		subs["cum"] = obj{"cumulative_sum": obj{"buckets_path": path()}}
 	}
+}
+
+// pipelineSearch is about pipeline aggregations.
+func (g *generator) pipelineSearch() question {
+	var bucket obj
+	switch g.IntN(4) {
+	case 0:
+		bucket = obj{"terms": obj{"field": pick(g, "level", "o.k", "by", "i"), "size": 1 + g.IntN(8)}}
+	case 1:
+		bucket = obj{"histogram": obj{"field": pick(g, "n", "i", "h", "o.n"), "interval": pick[any](g, 10, 50, 100)}}
+	default:
+		bucket = obj{"date_histogram": obj{"field": "at", "calendar_interval": pick(g, "day", "week", "month", "1h")}}
+	}
+	subs := obj{}
+	for len(subs) < 3 {
+		g.pipelines(bucket, subs)
+	}
+	bucket["aggs"] = subs
+	body := obj{"size": 0, "aggs": obj{"a": bucket}}
+	if g.chance(60) {
+		body["query"] = obj{"range": obj{"n": obj{"gte": g.IntN(150)}}}
+	}
+	for _, kind := range []string{"avg_bucket", "max_bucket", "min_bucket", "sum_bucket", "stats_bucket", "extended_stats_bucket", "percentiles_bucket"} {
+		if g.chance(25) {
+			b := obj{"buckets_path": "a>" + pick(g, "m", "_count", "s.max", "s.avg")}
+			if g.chance(30) {
+				b["gap_policy"] = pick(g, "skip", "insert_zeros")
+			}
+			if g.chance(20) {
+				b["format"] = "0.00"
+			}
+			body["aggs"].(obj)[kind] = obj{kind: b}
+		}
+	}
+	return question{Method: "POST", Path: "/" + differA + "/_search", Body: encode(body)}
 }
 
 // search is a search about everything but errors of form.
