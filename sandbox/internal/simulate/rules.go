@@ -233,6 +233,34 @@ func (r *Rules) Due(since time.Duration, recording bool) bool {
 // Ahead works out what the groups that only have alerts will ask from one time to another, each as one range: their
 // evaluation then finds the answers there. All that they read must be stored.
 func (r *Rules) Ahead(ctx context.Context, start, from, to time.Time) error {
+	return r.workOut(ctx, start, from, to, func(g *ruleGroup) bool { return !g.records() })
+}
+
+// AheadOfRecording is Ahead for the groups that record out of what is scraped every interval and of nothing else, where
+// that is less work than asking time and again: not where few evaluations look back for long.
+func (r *Rules) AheadOfRecording(ctx context.Context, start, from, to time.Time, interval time.Duration) error {
+	return r.workOut(ctx, start, from, to, func(g *ruleGroup) bool {
+		if !g.alone {
+			return false
+		}
+		var longest time.Duration
+		for _, rule := range g.rules {
+			parser.Inspect(rule.Query(), func(n parser.Node, _ []parser.Node) error {
+				switch n := n.(type) {
+				case *parser.MatrixSelector:
+					longest = max(longest, n.Range)
+				case *parser.SubqueryExpr:
+					longest = max(longest, n.Range)
+				}
+				return nil
+			})
+		}
+		read := to.Sub(from) + min(longest, from.Sub(start)) // what is stored begins at the start
+		return int(read/interval) <= 8*int(to.Sub(from)/g.every)
+	})
+}
+
+func (r *Rules) workOut(ctx context.Context, start, from, to time.Time, which func(*ruleGroup) bool) error {
 	r.ahead = map[string]map[int64]promql.Vector{}
 	type job struct {
 		expr  string
@@ -241,16 +269,16 @@ func (r *Rules) Ahead(ctx context.Context, start, from, to time.Time) error {
 	}
 	var jobs []job
 	for _, g := range r.groups {
-		if g.records() {
+		if !which(g) {
 			continue
 		}
 		first := start.Add(from.Sub(start).Truncate(g.every))
 		if first.Before(from) {
 			first = first.Add(g.every)
 		}
-		for _, a := range g.alerting {
+		for _, rule := range g.rules {
 			if !first.After(to) {
-				jobs = append(jobs, job{a.Query().String(), first, g.every})
+				jobs = append(jobs, job{rule.Query().String(), first, g.every})
 			}
 		}
 	}

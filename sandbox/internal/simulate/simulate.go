@@ -423,6 +423,9 @@ func (s *Simulation) Leap(ctx context.Context, to time.Time) error {
 	}); err != nil {
 		return err
 	}
+	if err := s.rules.AheadOfRecording(ctx, s.cfg.Start, from.Add(time.Second), to, s.ScrapeInterval); err != nil {
+		return err
+	}
 	s.holding = true
 	defer func() { s.holding = false }()
 	if err := s.seconds(ctx, from, to, func(t time.Time, since time.Duration) error {

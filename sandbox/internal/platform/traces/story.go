@@ -131,6 +131,11 @@ func (t *Teller) event(e world.Event, hosts []world.Host, now time.Time) Story {
 	case !stores && (e.Failed == "" || e.Failed == "store"):
 		e.Failed, e.Total, e.Store = "", e.Total-e.Store, 0
 	}
+	// After an outage events have waited for long: not longer than the pod has been there that received them.
+	if p := e.Collector.Pod; p != nil {
+		waited := max(0, e.Total-e.Collect-e.Validate-e.Transform-e.Enrich-e.Store)
+		e.Total -= min(waited, max(0, e.Total-now.Sub(p.Started)))
+	}
 	e.Time = now.Add(-e.Total)
 	s.Event = e
 	about := []attribute.KeyValue{attribute.String("event.id", e.ID), attribute.String("event.type", e.Type)}

@@ -372,3 +372,16 @@ func TestOrphans(t *testing.T) {
 	slices.Sort(orphans)
 	require.Equal(t, []string{"enrich", "send processed-events", "transform", "validate"}, orphans)
 }
+
+// After an outage an event has waited for long, but nobody has received it before there was somebody to do so.
+func TestNoPodReceivesBeforeItIsThere(t *testing.T) {
+	t.Parallel()
+	began := now.Add(-time.Minute)
+	s := tell(t, cluster(func(e *world.Event) {
+		e.Total += 5 * time.Minute
+		e.Collector.Pod.Started = began
+	}))
+	require.Len(t, tree(t, s), 9)
+	require.Equal(t, began, s.Spans[0].Start)
+	require.Equal(t, began, s.Event.Time)
+}
