@@ -5,6 +5,7 @@ package picture
 import (
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,11 +118,21 @@ func (t *Timeline) SVG() string {
 	}
 	at := 12
 	for _, k := range []string{"fault", "pending", "firing", "resolved", "inhibited"} {
+		if !t.has(k) {
+			continue
+		}
 		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="12" height="12" fill="%s"/><text x="%d" y="%d" font-size="12" fill="#57606a">%s</text>`+"\n", at, h-26, colour(k), at+17, h-16, k)
 		at += 90
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
+}
+
+// has says whether a bar of a kind is in the picture.
+func (t *Timeline) has(kind string) bool {
+	return slices.ContainsFunc(t.rows, func(r row) bool {
+		return slices.ContainsFunc(r.bars, func(b Bar) bool { return b.Kind == kind })
+	})
 }
 
 // grid is the time between lines: about ten of them.
@@ -143,5 +154,8 @@ func short(d time.Duration) string {
 	case d%time.Hour == 0:
 		return fmt.Sprintf("%dh", d/time.Hour)
 	}
-	return strings.TrimSuffix(d.String(), "0s")
+	if d%time.Minute == 0 {
+		return strings.TrimSuffix(d.String(), "0s")
+	}
+	return d.String()
 }

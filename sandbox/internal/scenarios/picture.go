@@ -19,7 +19,7 @@ func (s *Scenario) write(c *Course, faults []fault, base string) error {
 		return fmt.Errorf("write the course: %w", err)
 	}
 	var page strings.Builder
-	fmt.Fprintf(&page, "<!doctype html><html lang=en><meta charset=utf-8><title>%s</title><style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#1f2328}pre{white-space:pre-wrap}td,th{text-align:left;vertical-align:top;padding:.3rem .8rem;border-bottom:1px solid #d8dee4}.fail{color:#cf222e}</style><h1>%s</h1>\n%s\n", html.EscapeString(s.Name), html.EscapeString(s.Name), p)
+	fmt.Fprintf(&page, "<!doctype html><html lang=en><meta charset=utf-8><title>%s</title><style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#1f2328}pre{white-space:pre-wrap}td,th{text-align:left;vertical-align:top;padding:.3rem .8rem;border-bottom:1px solid #d8dee4}.fail{color:#cf222e}</style>%s\n", html.EscapeString(s.Name), p)
 	for _, f := range faults {
 		fmt.Fprintf(&page, "<p class=fail>line %d: %s</p>\n", f.line, html.EscapeString(f.text))
 	}

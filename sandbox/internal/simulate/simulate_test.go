@@ -2,9 +2,15 @@ package simulate
 
 import (
 	"context"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/util/teststorage"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -93,4 +99,61 @@ func TestTargetsHaveProductionsLabels(t *testing.T) {
 		assert.Equal(t, 6, v.Metric.Len(), "no label more: %s", v.Metric)
 	}
 	assert.Equal(t, 11, pods)
+}
+
+// TestTheStoreAnswersAsADatabase asks every rule's expression of the store, and of a real database that has the same
+// samples, at many moments of an incident in which pods and series come and go.
+func TestTheStoreAnswersAsADatabase(t *testing.T) {
+	t.Parallel()
+	for _, exact := range []bool{true, false} {
+		s := open(t, Config{Exact: exact, Slow: time.Minute})
+		at := morning()
+		for _, step := range []struct {
+			fault, service string
+			lasts          time.Duration
+		}{{"pod-gone", "shipping-collector", 10 * time.Minute}, {"query-errors", "query-api", 30 * time.Minute}, {"exporter-hanging", "flink", 10 * time.Minute}} {
+			at = at.Add(15 * time.Minute)
+			require.NoError(t, s.Leap(t.Context(), at))
+			require.NoError(t, s.World.Set(step.fault, step.service, at.Add(step.lasts)))
+		}
+		end := at.Add(20 * time.Minute)
+		require.NoError(t, s.Leap(t.Context(), end))
+		db := teststorage.New(t)
+		app := db.Appender(t.Context())
+		s.Store().Each(func(lset labels.Labels, times []int64, values []float64) {
+			for i := range times {
+				_, err := app.Append(0, lset, times[i], values[i])
+				require.NoError(t, err)
+			}
+		})
+		require.NoError(t, app.Commit())
+		asked, found := 0, 0
+		for _, g := range s.rules.groups {
+			for _, rule := range g.rules {
+				expr := rule.Query().String()
+				for m := morning().Add(7 * time.Minute); m.Before(end); m = m.Add(307 * time.Second) {
+					got, err := rules.EngineQueryFunc(s.rules.engine, s.store)(t.Context(), expr, m)
+					require.NoError(t, err)
+					want, err := rules.EngineQueryFunc(s.rules.engine, db)(t.Context(), expr, m)
+					require.NoError(t, err)
+					asked++
+					found += len(want)
+					require.Len(t, got, len(want), "%s at %s", expr, m)
+					for _, v := range []promql.Vector{got, want} { // a vector has no order
+						slices.SortFunc(v, func(a, b promql.Sample) int { return labels.Compare(a.Metric, b.Metric) })
+					}
+					for i := range want {
+						require.Equal(t, want[i].Metric.String(), got[i].Metric.String(), expr)
+						if exact || want[i].F != want[i].F {
+							require.True(t, want[i].F == got[i].F || want[i].F != want[i].F && got[i].F != got[i].F, "%s at %s: %g, and the database says %g", expr, m, got[i].F, want[i].F)
+							continue
+						}
+						require.InDelta(t, want[i].F, got[i].F, 0.01*math.Abs(want[i].F)+1e-9, "%s at %s", expr, m)
+					}
+				}
+			}
+		}
+		assert.Greater(t, asked, 1000)
+		assert.Greater(t, found, 1000, "expressions have values")
+	}
 }
