@@ -99,6 +99,10 @@ func newKafkaInput(b *build) (input, error) {
 	if p := b.str("security_protocol", "PLAINTEXT"); p != "PLAINTEXT" {
 		b.fail("security_protocol", "%q is not supported, only PLAINTEXT is", p)
 	}
+	// Kafka waits this long for the members of a group that is shared out anew, those that died meanwhile among them.
+	if b.find("max_poll_interval_ms") != nil {
+		in.opts = append(in.opts, kgo.RebalanceTimeout(ms("max_poll_interval_ms", 0)))
+	}
 	b.ignore("consumer_threads", "enable_auto_commit", "max_poll_interval_ms", "poll_timeout_ms")
 	return in, b.done()
 }
