@@ -53,6 +53,8 @@ func TestMain(m *testing.M) {
 		err = kafka.Run(ctx, kafka.Config{Listen: listen, Data: data, Topics: filepath.Join(stackDir, "kafka", "topics.yml")}, log)
 	case "elasticsearch":
 		err = elastic.Run(ctx, elastic.Config{Listen: listen, Data: data}, log)
+	case "kcat":
+		err = kcat(ctx, os.Args[1:], os.Stdin, os.Stdout)
 	case "logstash":
 		err = logstash.Run(ctx, logstash.Config{Settings: os.Getenv("DELIVERY_SETTINGS"), API: listen, Data: data}, log)
 	}

@@ -69,7 +69,7 @@ func (f *dissectFilter) filter(e *event.Event) error {
 		if !ok {
 			continue
 		}
-		text := event.ToString(value)
+		text := event.RubyString(value)
 		if value == nil || text == "" || !m.cut.dissect(text, e, f.log) {
 			tagAll(e, f.tagOnFailure)
 			continue
@@ -102,7 +102,8 @@ func decimalNumber(s string, float bool) (any, bool) {
 	if !javaDecimal.MatchString(s) || len(s) > 1000 {
 		return nil, false
 	}
-	if float {
+	// A whole number stays one, as a float too.
+	if float && strings.ContainsAny(s, ".eE") {
 		n, err := strconv.ParseFloat(s, 64)
 		return n, err == nil
 	}
@@ -227,6 +228,9 @@ func (d *dissector) dissect(text string, e *event.Event, log *slog.Logger) bool 
 		return false
 	}
 	set := func(ref event.Ref, value string) {
+		if !ok {
+			return // Logstash stops at the first field that it cannot set
+		}
 		if err := e.Set(ref, value); err != nil {
 			log.Warn("dissect: a field cannot be set", "field", ref.String(), "error", err)
 			ok = false

@@ -93,6 +93,11 @@ func newGrok(b *build) (filter, error) {
 				b.failAt(v.Pos, "match", "%v", err)
 				continue
 			}
+			for _, name := range x.Fields() {
+				if _, err := event.ParseRef(name); err != nil {
+					b.failAt(v.Pos, "match", "in %q: %v", text, err)
+				}
+			}
 			gf.patterns = append(gf.patterns, &grokPattern{Expression: x, pos: v.Pos})
 		}
 		f.fields = append(f.fields, gf)

@@ -168,7 +168,7 @@ func (x *expander) expand(text string, path []string) (string, error) {
 		end += closing + 1
 		expression, ok := x.patterns[name]
 		if !ok {
-			return "", fmt.Errorf("pattern %s is not defined", text[m[0]:end])
+			return "", fmt.Errorf("pattern %s is not defined%s", text[m[0]:end], uncovered(name))
 		}
 		inner, err := x.expand(expression, append(path, name))
 		if err != nil {
@@ -184,6 +184,22 @@ func (x *expander) expand(text string, path []string) (string, error) {
 		}
 		text = text[end:]
 	}
+}
+
+// uncovered says of a pattern that comes with Logstash, but not with this package, what to do.
+func uncovered(name string) string {
+	for _, set := range []struct{ file, names string }{
+		{"aws", "S3_ ELB_ CLOUDFRONT_"}, {"bacula", "BACULA_"}, {"bind", "BIND9"}, {"bro and zeek", "BRO_ ZEEK_"}, {"exim", "EXIM_"},
+		{"firewalls", "CISCO NETSCREENSESSIONLOG SHOREWALL SFW2 IPTABLES"}, {"haproxy", "HAPROXY"}, {"junos", "RT_FLOW"},
+		{"mcollective", "MCOLLECTIVE"}, {"nagios", "NAGIOS"}, {"rails", "RAILS RCONTROLLER RPROCESSING RUUID"},
+	} {
+		for _, prefix := range strings.Fields(set.names) {
+			if strings.HasPrefix(name, prefix) {
+				return ": Logstash has it in its patterns for " + set.file + ", which are not built in here; add its definition by pattern_definitions or patterns_dir"
+			}
+		}
+	}
+	return ""
 }
 
 // definition is the length of an inline definition, up to the brace that closes the reference.
@@ -227,6 +243,15 @@ func (x *expander) renameGroups(text string) string {
 		}
 	}
 	return out.String()
+}
+
+// Fields are the names that the pattern captures into.
+func (e *Expression) Fields() []string {
+	var out []string
+	for _, c := range e.captures {
+		out = append(out, c.field)
+	}
+	return out
 }
 
 // String is the pattern as it was written.

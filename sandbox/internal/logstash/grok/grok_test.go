@@ -34,7 +34,7 @@ func TestBuiltinPatterns(t *testing.T) {
 	require.NoError(t, err)
 	for name, c := range map[string]struct{ yes, no string }{
 		"USERNAME":           {"a.b_c-1", "a b"},
-		"EMAILADDRESS":       {"first.last+tag@mail.example.org|a@b", "@b|a@"},
+		"EMAILADDRESS":       {"first.last+tag@mail.example.org|ab@b", "@b|a@"},
 		"INT":                {"1|-5|+7", "1.5|x"},
 		"NUMBER":             {"1|-1.5|.5|+3.0", "1.|abc"},
 		"BASE16NUM":          {"0xFF|ff|-0x1a", "xyz"},
