@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,6 +61,8 @@ type inputNode struct {
 	*pluginInfo
 	input input
 	queue *queue
+	// ownCodec says that the file names the codec.
+	ownCodec bool
 }
 
 // branchNode is a conditional. Its counters say how many events took each arm; the last one is for none of them.
@@ -180,7 +183,8 @@ func (c *compiler) input(n lang.Node) {
 		return // the parser refuses conditionals here
 	}
 	if info, in, ok := made(c, p, c.registry.inputs); ok {
-		c.pipeline.inputs = append(c.pipeline.inputs, &inputNode{pluginInfo: info, input: in})
+		own := slices.ContainsFunc(p.Options, func(o lang.Option) bool { return o.Name == "codec" })
+		c.pipeline.inputs = append(c.pipeline.inputs, &inputNode{pluginInfo: info, input: in, ownCodec: own})
 	}
 }
 

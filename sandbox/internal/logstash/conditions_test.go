@@ -78,7 +78,7 @@ func TestRefusals(t *testing.T) {
 		{"a brace is missing", "filter {\n  mutate {\n    add_tag => [\"a\"]\n", "pipeline.conf:4"},
 		{"a quote is missing", "filter {\n  mutate { add_tag => [\"a] }\n}\n", "closing double quotes"},
 		{"unknown section", "filters { }", "pipeline.conf:1: the pipeline cannot be parsed"},
-		{"unknown plugin", "filter {\n  # comment\n  ruby { code => \"x\" }\n}", `pipeline.conf:3: unknown filter plugin "ruby": this runner has date, dissect,`},
+		{"unknown plugin", "filter {\n  # comment\n  ruby { code => \"x\" }\n}", `pipeline.conf:3: unknown filter plugin "ruby": this runner has clone, date, dissect,`},
 		{"unknown input", "input { beats { port => 5044 } }", `pipeline.conf:1: unknown input plugin "beats"`},
 		{"unknown output", "output { s3 { } }", `unknown output plugin "s3"`},
 		{"unknown codec", "input {\n stdin {\n  codec => avro {\n    schema => 1\n  }\n }\n}", `pipeline.conf:3: unknown codec plugin "avro"`},

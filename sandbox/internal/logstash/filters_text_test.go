@@ -145,6 +145,25 @@ func TestSplit(t *testing.T) {
 	})
 }
 
+func TestClone(t *testing.T) {
+	t.Parallel()
+	runFilterCases(t, []filterCase{
+		{"by type", `clone { clones => ["a","b"] ecs_compatibility => disabled add_field => { "x" => "1" } }`, `{"m":1}`, []string{`{"m":1}`, `{"m":1,"type":"a","x":"1"}`, `{"m":1,"type":"b","x":"1"}`}},
+		{"by tag", `clone { clones => ["a"] }  if "a" in [tags] { mutate { remove_field => ["m"] } }`, `{"m":1,"tags":["t"]}`, []string{`{"tags":["t","a"]}`, `{"m":1,"tags":["t"]}`}},
+		{"none", `clone { clones => [] }`, `{"m":1}`, []string{`{"m":1}`}},
+	})
+}
+
+func TestUUID(t *testing.T) {
+	t.Parallel()
+	runFilterCases(t, []filterCase{{"what is there stays", `uuid { target => "id" }`, `{"id":"x"}`, []string{`{"id":"x"}`}}})
+	for _, filter := range []string{`uuid { target => "id" }`, `uuid { target => "id" overwrite => true }`} {
+		first, second := runFilter(t, filter, `{}`), runFilter(t, filter, `{}`)
+		require.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, first[0].Get(event.MustRef("id")))
+		require.NotEqual(t, first[0].Get(event.MustRef("id")), second[0].Get(event.MustRef("id")))
+	}
+}
+
 func TestTruncate(t *testing.T) {
 	t.Parallel()
 	runFilterCases(t, []filterCase{

@@ -158,7 +158,7 @@ func (source *HarnessSource) options(tree *lang.Config, escapes bool) (string, e
 			}
 		}
 		if !codec {
-			fmt.Fprintf(&out, " codec => %s", defaultCodec(in.Name))
+			out.WriteString(" codec => plain") // a text is a whole event
 		}
 		return out.String(), nil
 	}
@@ -172,15 +172,6 @@ func hasID(p *lang.Plugin, id string) bool {
 		}
 	}
 	return false
-}
-
-// defaultCodec is the codec of an input that names none. A whole text is a line to those that read streams.
-func defaultCodec(input string) string {
-	switch input {
-	case "stdin", "tcp":
-		return "line"
-	}
-	return "plain"
 }
 
 // harnessPrinter writes outputs as filters that note what the outputs would do.

@@ -68,6 +68,7 @@ func plugins() *registry {
 			"tcp":               newTCP,
 		},
 		filters: map[string]func(*build) (filter, error){
+			"clone":       newClone,
 			"date":        newDate,
 			"dissect":     newDissect,
 			"fingerprint": newFingerprint,
@@ -77,6 +78,7 @@ func plugins() *registry {
 			"translate":   newTranslate,
 			"truncate":    newTruncate,
 			"urldecode":   newURLDecode,
+			"uuid":        newUUIDFilter,
 			"drop":        newDrop,
 			"grok":        newGrok,
 			"json":        newJSONFilter,

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"gopkg.in/yaml.v3"
 
 	"obsandbox/sandbox/internal/logstash/lang"
@@ -266,13 +267,13 @@ func (s *Settings) set(set setting, value string, pipeline bool) error {
 	return nil
 }
 
-// findFiles resolves path.config: a file, a directory or a pattern.
+// findFiles resolves path.config: a file, a directory, or a pattern with *, ? and [a-z], {a,b}, and ** for any depth.
 func (s *Settings) findFiles(value string, fail func(string, ...any) error) error {
 	path := s.path(value)
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, "*")
 	}
-	files, err := filepath.Glob(path)
+	files, err := doublestar.FilepathGlob(path)
 	if err != nil {
 		return fail("%v", err)
 	}

@@ -25,6 +25,28 @@ func TestOurSettings(t *testing.T) {
 	require.Equal(t, filepath.Join(stackDir, "patterns"), main.path("/usr/share/logstash/config/patterns"))
 }
 
+func TestFilesOfAPipeline(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"b.conf", "a.conf", "in/deep/c.conf", "d.txt", "e.conf~"} {
+		writeFile(t, filepath.Join(dir, name), "filter { drop { } }")
+	}
+	for pattern, want := range map[string][]string{
+		"*.conf": {"a.conf", "b.conf"}, "**/*.conf": {"a.conf", "b.conf", "in/deep/c.conf"}, "{a,b}.conf": {"a.conf", "b.conf"}, "in/deep": {"in/deep/c.conf"},
+		"a.conf": {"a.conf"},
+	} {
+		writeFile(t, filepath.Join(dir, "pipelines.yml"), "- {pipeline.id: main, path.config: '"+pattern+"'}\n")
+		writeFile(t, filepath.Join(dir, "logstash.yml"), "")
+		all, err := loadSettings(dir, dir, nil)
+		require.NoError(t, err)
+		var got []string
+		for _, f := range all[0].Files {
+			got = append(got, strings.TrimPrefix(f, dir+"/"))
+		}
+		require.Equal(t, want, got, pattern)
+	}
+}
+
 func TestSettingsRefused(t *testing.T) {
 	t.Parallel()
 	const pipeline = "- pipeline.id: main\n  path.config: pipeline/*.conf\n"
@@ -62,7 +84,7 @@ func TestSeveralFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "logstash.yml"), "")
-	writeFile(t, filepath.Join(dir, "pipelines.yml"), "- {pipeline.id: main, path.config: pipeline}\n- {pipeline.id: other, config.string: 'filter { drop { } }'}\n")
+	writeFile(t, filepath.Join(dir, "pipelines.yml"), "- {pipeline.id: main, path.config: '"+pattern+"'}\n")
 	writeFile(t, filepath.Join(dir, "pipeline", "20.conf"), "filter { mutate { replace => { \"a\" => \"%{a}2\" } } }")
 	writeFile(t, filepath.Join(dir, "pipeline", "10.conf"), "filter { mutate { add_field => { \"a\" => \"1\" } } }")
 	writeFile(t, filepath.Join(dir, "pipeline", "30.conf~"), "not read")

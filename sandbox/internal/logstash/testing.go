@@ -44,7 +44,8 @@ func (p *Pipeline) Joins(inputID string) bool {
 	return false
 }
 
-// Decode makes events of texts as an input does: by the codec and the common options of the input with the given id.
+// Decode makes events of texts as an input does: by the codec and the common options of the input with the given id. Where
+// the file names no codec, each text is an event as a whole.
 // With no id it is the codec whose configuration is given, such as "line" or "json_lines".
 func (p *Pipeline) Decode(inputID, codecConfig string, texts ...string) ([]*event.Event, error) {
 	var events []*event.Event
@@ -61,8 +62,19 @@ func (p *Pipeline) Decode(inputID, codecConfig string, texts ...string) ([]*even
 		}
 		maker, deco := decoder.decoding()
 		c := maker()
+		if !in.ownCodec {
+			var err error
+			if c, err = p.parseCodec("plain"); err != nil {
+				return nil, err
+			}
+		}
+		end := ""
+		switch c.(type) {
+		case *line, *jsonLines:
+			end = "\n" // each text is a whole line
+		}
 		for _, text := range texts {
-			if err := c.decode([]byte(text), emit); err != nil {
+			if err := c.decode([]byte(text+end), emit); err != nil {
 				return nil, err
 			}
 		}

@@ -130,6 +130,13 @@ func TestFormatsAndVerdicts(t *testing.T) {
 			"test-a.json":               `{"events": [{"message": "a1", "@timestamp": "2024-01-15T10:30:00Z"}, {"message": "b"}]}`,
 			"test-a.json-expected.json": `{"expected": [{"message": "a1", "n": 1, "@timestamp": "2024-01-15T10:30:00.000Z"}, null]}`,
 		}, []string{"pass tests/test-a.json: test-a.json|"}},
+		{"each input is an event of its own, line ends and all", map[string]string{"c.json": `{"input_plugin": "in", ` + time1 + `"testcases": [{"input": ["a1\n\"x\"", "a2"], "expected": [{"message":"a1\n\"x\"","n":1},{"message":"a2","n":2}]}]}`}, []string{"pass tests/c.json: case 1|"}},
+		{"elastic-package's configuration of a directory", map[string]string{
+			"test-common-config.yml":    "fields: {k: 1}\ndynamic_fields: {\"@timestamp\": '.*'}\n",
+			"test-a.json":               `{"events": [{"message": "a1"}]}`,
+			"test-a.json-config.yml":    "fields: {l: 2}\n",
+			"test-a.json-expected.json": `{"expected": [{"message": "a1", "n": 1, "k": 1, "l": 2}]}`,
+		}, []string{"pass tests/test-a.json: test-a.json|"}},
 		{"elastic-package's lines", map[string]string{
 			"test-b.log":               "a1\n  more\na xy\n",
 			"test-b.log-config.yml":    "multiline: {first_line_pattern: '^a'}\ndynamic_fields: {\"@timestamp\": '.*'}\n",
