@@ -84,7 +84,7 @@ func TestSeveralFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "logstash.yml"), "")
-	writeFile(t, filepath.Join(dir, "pipelines.yml"), "- {pipeline.id: main, path.config: '"+pattern+"'}\n")
+	writeFile(t, filepath.Join(dir, "pipelines.yml"), "- {pipeline.id: main, path.config: pipeline}\n- {pipeline.id: other, config.string: 'filter { drop { } }'}\n")
 	writeFile(t, filepath.Join(dir, "pipeline", "20.conf"), "filter { mutate { replace => { \"a\" => \"%{a}2\" } } }")
 	writeFile(t, filepath.Join(dir, "pipeline", "10.conf"), "filter { mutate { add_field => { \"a\" => \"1\" } } }")
 	writeFile(t, filepath.Join(dir, "pipeline", "30.conf~"), "not read")
