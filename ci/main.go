@@ -8,6 +8,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"obsandbox/ci/internal/dagger"
@@ -74,20 +76,32 @@ func (m *Obsandbox) Sandbox(ctx context.Context,
 	// +optional
 	pagerduty *dagger.Secret,
 ) (*dagger.Service, error) {
-	if topology != "production" && topology != "single" {
+	args := []string{"--memory=" + memory, fmt.Sprintf("--seed=%d", seed)}
+	switch topology {
+	case "production":
+		args = append(args, "--production")
+	case "single":
+	default:
 		return nil, fmt.Errorf("--topology %s: there are single and production", topology)
 	}
-	r, err := m.newRun(ctx, options{only, without, topology == "production", memory, seed, slack, pagerduty})
+	for flag, names := range map[string][]string{"only": only, "without": without} {
+		if len(names) > 0 {
+			args = append(args, "--"+flag+"="+strings.Join(names, ","))
+		}
+	}
+	given := map[string]*dagger.Secret{"slack": slack, "pagerduty": pagerduty}
+	maps.DeleteFunc(given, func(_ string, s *dagger.Secret) bool { return s == nil })
+	s, err := m.plan(ctx, given, args...)
 	if err != nil {
 		return nil, err
 	}
 	if embedded {
-		return r.embedded(ctx)
+		return s.embedded(ctx, seed)
 	}
-	if err := r.up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		return nil, err
 	}
-	return r.front(ctx)
+	return s.front(ctx)
 }
 
 // A component's container with its configuration: `dagger call component --name logstash terminal` looks inside.
@@ -95,11 +109,11 @@ func (m *Obsandbox) Component(ctx context.Context,
 	// The component, as in stack.yaml.
 	name string,
 ) (*dagger.Container, error) {
-	r, err := m.newRun(ctx, options{only: []string{name}})
+	s, c, err := m.one(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return r.container(r.selected[0], r.selected[0].Name), nil
+	return s.container(c.Containers[0]), nil
 }
 
 // Starts a component with all that it needs, and returns what it writes for a while.
@@ -111,63 +125,46 @@ func (m *Obsandbox) Logs(ctx context.Context,
 	// +default=20
 	seconds int,
 ) (string, error) {
-	r, err := m.newRun(ctx, options{only: []string{name}})
+	alone, c, err := m.one(ctx, name)
 	if err != nil {
 		return "", err
 	}
-	c := r.selected[0]
-	if r.only = r.stack.neededBy(c); len(r.only) > 0 {
-		if r.selected, err = r.stack.selection(r.only, nil); err != nil {
-			return "", err
-		}
-		if err := r.up(ctx); err != nil {
+	all, err := m.plan(ctx, nil, "--only="+strings.Join(append(c.AllNeeds, name), ","))
+	if err != nil {
+		return "", err
+	}
+	if c = all.component(name); len(c.AllNeeds) > 0 {
+		all.Components = slices.DeleteFunc(all.Components, func(other component) bool { return other.Name == name })
+		if err := all.up(ctx); err != nil {
 			return "", err
 		}
 	}
-	ctr, command := r.container(c, name), r.command(c)
-	listen := []string{"timeout", fmt.Sprint(seconds)}
-	if command.UseEntrypoint {
-		entrypoint, err := ctr.Entrypoint(ctx)
-		if err != nil {
-			return "", err
-		}
-		listen = append(listen, entrypoint...)
-	}
-	if command.Args == nil {
-		if command.Args, err = ctr.DefaultArgs(ctx); err != nil {
+	ctr, args := all.container(c.Containers[0]), c.Containers[0].Args
+	if !c.Containers[0].Command {
+		if args, err = program(ctx, ctr, args); err != nil {
 			return "", err
 		}
 	}
-	return ctr.WithEnvVariable("SANDBOX_RUN", r.id).WithExec(append(listen, command.Args...), dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}).CombinedOutput(ctx)
+	return ctr.WithEnvVariable("SANDBOX_RUN", alone.id).
+		WithExec(append([]string{"timeout", fmt.Sprint(seconds)}, args...), dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}).CombinedOutput(ctx)
 }
 
-// Lists the components and the images that run.
+// Lists the containers and the images that run.
 func (m *Obsandbox) Versions(ctx context.Context) (string, error) {
-	s, err := m.readStack(ctx)
+	s, err := m.plan(ctx, nil)
 	if err != nil {
 		return "", err
 	}
-	all := append(s.Components, component{Name: rendererName, Image: rendererImage}, component{Name: "golang", Image: golangImage})
 	var b strings.Builder
-	for _, c := range all {
-		image := "built from this repository"
-		if c.Image != "" {
-			image = m.imageOf(c.Name, c.Image)
+	for _, c := range s.Components {
+		for _, ctr := range c.Containers {
+			image := "built from this repository"
+			if ctr.Image != "" {
+				image = m.imageOf(ctr.Name, ctr.Image)
+			}
+			fmt.Fprintf(&b, "%-15s %s\n", ctr.Name, image)
 		}
-		fmt.Fprintf(&b, "%-15s %s\n", c.Name, image)
 	}
+	fmt.Fprintf(&b, "%-15s %s\n", "golang", m.imageOf("golang", golangImage))
 	return b.String(), nil
-}
-
-// imageOf is the image that runs.
-func (m *Obsandbox) imageOf(name, ref string) string {
-	for _, i := range m.Image {
-		if n, override, _ := strings.Cut(i, "="); n == name {
-			return override
-		}
-	}
-	if _, path, ok := strings.Cut(ref, "/"); ok && m.Registry != "" {
-		return m.Registry + "/" + path
-	}
-	return ref
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,11 +16,33 @@ import (
 	"obsandbox/ci/internal/dagger"
 )
 
+// TestMain has the command answer for the session: it plans the stack in containers.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "sandbox-")
+	if err != nil {
+		panic(err)
+	}
+	command := filepath.Join(dir, "sandbox")
+	if out, err := exec.Command("go", "-C", "..", "build", "-o", command, "./sandbox").CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("build the command: %v\n%s", err, out))
+	}
+	fake.Session.Command = func(args []string) (string, error) {
+		out, err := exec.Command(command, append(args, "--stack-dir=../stack")...).CombinedOutput()
+		if err != nil {
+			err = errors.New(string(out))
+		}
+		return string(out), err
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 // module is the module over this repository in a session that answers as answer says. Tests with it do not run in
 // parallel: there is one session.
 func module(t *testing.T, answer func(chain, leaf string) any, image ...string) *Obsandbox {
 	t.Helper()
-	fake.Session.Reset("..", answer)
+	fake.Session.Reset(answer)
 	m, err := New(dag.LoadDirectoryFromID(fake.Source), image, "")
 	require.NoError(t, err)
 	return m
@@ -45,7 +69,7 @@ func TestSandbox(t *testing.T) {
 	_, err := m.Sandbox(t.Context(), nil, nil, "single", "300m", 7, false, nil, nil)
 	require.NoError(t, err)
 	names, chains := started(t)
-	s, err := m.readStack(t.Context())
+	s, err := m.plan(t.Context(), nil)
 	require.NoError(t, err)
 
 	// Everything starts once, the front last, and nothing before what it needs is ready.
@@ -70,7 +94,7 @@ func TestSandbox(t *testing.T) {
 		},
 		"alertmanager": {"/etc/alertmanager/secrets/slack_api_url", "/etc/alertmanager/secrets/pagerduty_routing_key", "alias:events.pagerduty.com"},
 		"grafana":      {"/etc/grafana/provisioning", "/var/lib/grafana/dashboards", "GF_RENDERING_SERVER_URL"},
-		"platform":     {"--seed=7", "--kafka=kafka:9092", "--hosts=7071,9121,9187,9249", "docker.io/library/golang:1.26-alpine"},
+		"platform":     {`"sandbox","pod"`, "--seed=7", "docker.io/library/golang:1.26-alpine"},
 		"jaeger":       {"--config=/etc/jaeger/config.yaml", "withExposedPort(port:4317)"},
 	} {
 		for _, w := range want {
@@ -78,12 +102,12 @@ func TestSandbox(t *testing.T) {
 		}
 	}
 	for _, c := range s.Components {
-		if c.Image != "" && c.Name != "kafka" {
-			assert.Contains(t, chains[c.Name], "from(address:"+c.Image+")")
+		if image := c.Containers[0].Image; image != "" && c.Name != "kafka" {
+			assert.Contains(t, chains[c.Name], "from(address:"+image+")")
 		}
-		for _, p := range c.Ports {
-			assert.Equal(t, !p.UDP, strings.Contains(chains["front"], fmt.Sprintf("withExposedPort(port:%d)", p.Number)), "%s %s", c.Name, p.Name)
-		}
+	}
+	for _, port := range s.Ports {
+		assert.Contains(t, chains["front"], fmt.Sprintf("withExposedPort(port:%d)", port))
 	}
 	assert.NotContains(t, chains["jaeger"], "6831", "one UDP port would fail the whole tunnel")
 	assert.Contains(t, chains["front"], "--forward=9092=kafka:29092")
@@ -128,9 +152,19 @@ func TestSandboxEmbedded(t *testing.T) {
 	require.NoError(t, err)
 	names, chains := started(t)
 	require.Equal(t, []string{"sandbox"}, names)
-	assert.Contains(t, chains["sandbox"], "exec sandbox up --seed=3 --only=kafka")
-	assert.Contains(t, chains["sandbox"], "--forward=9090=127.0.0.1:9090")
+	assert.Contains(t, chains["sandbox"], `"sandbox","up","--doors","--seed=3","--only=kafka"`)
+	assert.Contains(t, chains["sandbox"], "withExposedPort(port:9090)")
 	assert.NotContains(t, chains["sandbox"], "--only=grafana")
+}
+
+func TestSecretsOfTheUser(t *testing.T) {
+	m := module(t, nil)
+	_, err := m.Sandbox(t.Context(), nil, nil, "single", "1g", 1, false, nil, dag.SetSecret("mine", "key"))
+	require.NoError(t, err)
+	_, chains := started(t)
+	assert.Contains(t, chains["alertmanager"], "name:mine", "what the user gave")
+	assert.Contains(t, chains["alertmanager"], "name:sandbox-slack", "the sandbox's own")
+	assert.NotContains(t, chains["alertmanager"], "alias:events.pagerduty.com", "the real one is asked")
 }
 
 func TestRefuses(t *testing.T) {
@@ -139,9 +173,9 @@ func TestRefuses(t *testing.T) {
 		topology string
 		want     string
 	}{
-		"a component":    {only: []string{"zookeeper"}, topology: "single", want: `no component "zookeeper" in stack/stack.yaml (there are: kafka, `},
+		"a component":    {only: []string{"zookeeper"}, topology: "single", want: `no component "zookeeper"`},
 		"a topology":     {topology: "huge", want: "there are single and production"},
-		"nothing at all": {only: []string{"renderer"}, topology: "single", want: "leave no component"},
+		"nothing at all": {only: []string{"renderer"}, topology: "single", want: "runs beside a component"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := module(t, nil).Sandbox(t.Context(), c.only, nil, c.topology, "1g", 1, false, nil, nil)
@@ -185,15 +219,44 @@ func TestChecks(t *testing.T) {
 			assert.ErrorContains(t, check(module(t, exit(map[string]int{"--format=json": 2}))), "what stderr says", "it could not judge")
 		})
 	}
-	require.NoError(t, module(t, nil).Rules(t.Context()))
+	require.ErrorContains(t, module(t, nil).Kind(t.Context(), "nothing"), "no such kind of test (there are: configuration, ")
 
+	require.NoError(t, module(t, nil).Rules(t.Context()))
 	calls := strings.Join(fake.Session.Calls(), "\n")
+	at := strings.Index(calls, `"test","rules"`)
+	rules := calls[strings.LastIndex(calls[:at], "\n"):at]
 	for _, read := range []string{"stack/stack.yaml", "stack/prometheus/", "stack/grafana/provisioning/", "tests/rules/", "tools/"} {
-		assert.Contains(t, calls, "path:"+read+")>", "the rules' tests read it")
+		assert.Contains(t, rules, "path:"+read+")>", "the rules' tests read it")
 	}
 	for _, unread := range []string{"path:stack/)>", "stack/grafana/dashboards", "path:stack/grafana/)", "path:tests/)", "tests/routes"} {
-		// The reports are made in a container that has stack/, and judge nothing.
-		assert.NotContains(t, calls[:strings.Index(calls, `"test","rules"`)], unread, "a change of it does not run them again")
+		assert.NotContains(t, rules, unread, "a change of it does not run them again")
+	}
+}
+
+// Every kind of test that the command has is run by one check, and by the test of everything.
+func TestAllKindsAreRun(t *testing.T) {
+	var kinds []struct{ Name string }
+	require.NoError(t, module(t, nil).ask(t.Context(), &kinds, "kinds"))
+	require.Greater(t, len(kinds), 6)
+	ran := func(kind string) int {
+		return strings.Count(strings.Join(fake.Session.Calls(), "\n"), `"test","`+kind+`","--format=json"],expect:ANY`) +
+			strings.Count(strings.Join(fake.Session.Calls(), "\n"), `"test","`+kind+`","--format=json"], expect:ANY`)
+	}
+	m := module(t, nil)
+	for _, check := range []func() error{
+		func() error { return m.Configuration(t.Context()) }, func() error { return m.Rules(t.Context()) },
+		func() error { return m.Routes(t.Context()) }, func() error { return m.OtherKinds(t.Context()) },
+	} {
+		require.NoError(t, check())
+	}
+	for _, k := range kinds {
+		assert.Positive(t, ran(k.Name), "a check runs %s", k.Name)
+	}
+	m = module(t, nil)
+	_, err := m.Test(t.Context(), false, true, false)
+	require.NoError(t, err)
+	for _, k := range kinds {
+		assert.Positive(t, ran(k.Name), "test runs %s", k.Name)
 	}
 }
 
@@ -204,14 +267,26 @@ func TestOriginals(t *testing.T) {
 		assert.Contains(t, calls, command)
 	}
 
-	// What fails is a result like any other, and the rest is still asked.
-	file, err := module(t, exit(map[string]int{"amtool": 1})).originals(t.Context())
+	assert.Contains(t, calls, `"judge","--suite=originals","--name=amtool check-config"`, "what fails is a result like any other")
+	assert.Contains(t, calls, `"--","sandbox","await","--stack=/run/addresses.json","elasticsearch"`, "so is what does not get ready")
+	assert.Contains(t, calls, `"--","program","validate"`, "the program of an image without a shell")
+
+	err := module(t, exit(map[string]int{"judge": 2})).Originals(t.Context())
+	assert.ErrorContains(t, err, "what stderr says", "it could not judge")
+}
+
+func TestPreview(t *testing.T) {
+	m := module(t, nil)
+	_, err := m.Preview(t.Context(), "main", dag.LoadGitRepositoryFromID("repository"))
 	require.NoError(t, err)
-	id, err := file.ID(t.Context())
-	require.NoError(t, err)
-	results := fake.Session.Chain(string(id))
-	assert.Contains(t, results, `"name":"amtool check-config","status":"fail","detail":"exit code 1\nwhat combinedOutput says"`)
-	assert.Contains(t, results, `"name":"promtool check config","status":"pass"`)
+	names, chains := started(t)
+	assert.ElementsMatch(t, []string{"prometheus", "elasticsearch", "grafana", "renderer"}, names)
+	assert.Contains(t, chains["prometheus"], "--web.enable-remote-write-receiver")
+	assert.NotContains(t, chains["prometheus"], "/etc/prometheus", "it scrapes nothing")
+	calls := fake.Session.Calls()
+	last := calls[len(calls)-1]
+	assert.Contains(t, last, `"sandbox","preview","--out=/preview","--grafana=/run/addresses.json","--base=main","--base-dir=/before"`)
+	assert.Contains(t, last, "ref(name:main).tree.directory(path:stack/grafana/dashboards)")
 }
 
 func TestTest(t *testing.T) {
@@ -219,7 +294,7 @@ func TestTest(t *testing.T) {
 	require.NoError(t, err)
 	names, _ := started(t)
 	assert.Contains(t, names, "grafana", "the stack is run")
-	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), "results-2.json", "three parts are reported")
+	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), "results-12.json", "all parts are reported")
 
 	_, err = module(t, nil).Test(t.Context(), true, true, false)
 	require.NoError(t, err)

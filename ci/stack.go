@@ -2,113 +2,215 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"net"
+	"maps"
 	"slices"
-	"strings"
+	"time"
 
-	"gopkg.in/yaml.v3"
+	"golang.org/x/sync/errgroup"
+
+	"obsandbox/ci/internal/dagger"
 )
 
-// stackFile is what this module needs of stack/stack.yaml and of prometheus.yml.
-type stackFile struct {
-	Components []component `yaml:"components"`
-	// hosts and ports are those that Prometheus scrapes under fixed names and that are no components.
-	hosts, ports []string
+// stack is a stack in containers, or a part of it, as `sandbox containers` plans it.
+type stack struct {
+	m          *Obsandbox
+	Components []component
+	Addresses  json.RawMessage
+	Forwards   []string
+	Ports      []int
+	// given are the secrets of the user, by name.
+	given map[string]*dagger.Secret
+	// id keeps what waits for and judges this run from being answered out of the cache.
+	id string
 }
 
 type component struct {
-	Name  string `yaml:"name"`
-	Image string `yaml:"image"`
-	Ports []struct {
-		Name   string `yaml:"name"`
-		Number int    `yaml:"port"`
-		UDP    bool   `yaml:"udp"`
-	} `yaml:"ports"`
-	Needs []string `yaml:"needs"`
+	Name       string
+	Needs      []string
+	AllNeeds   []string `json:"all_needs"`
+	Containers []container
+	Checks     []struct {
+		Name                string
+		Run                 []string
+		Entrypoint, Running bool
+	}
 }
 
-// tcp are the ports that can be led out of the engine: one UDP port would fail a whole tunnel.
-func (c component) tcp() map[string]int {
-	ports := map[string]int{}
-	for _, p := range c.Ports {
-		if !p.UDP {
-			ports[p.Name] = p.Number
-		}
-	}
-	return ports
+// container is one to be started; sandbox/internal/containers says what its fields mean.
+type container struct {
+	Host, Image, Name, Certificate string
+	Mounts, Env, Files             map[string]string
+	Secrets                        []struct{ Name, File, Value string }
+	Names, Args                    []string
+	Command                        bool
+	Ports                          []int
 }
 
-func (m *Obsandbox) readStack(ctx context.Context) (*stackFile, error) {
-	var s stackFile
-	var prometheus struct {
-		Jobs []struct {
-			Static []struct {
-				Targets []string `yaml:"targets"`
-			} `yaml:"static_configs"`
-		} `yaml:"scrape_configs"`
+// plan asks the command for the stack in containers.
+func (m *Obsandbox) plan(ctx context.Context, given map[string]*dagger.Secret, args ...string) (*stack, error) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		args = append(args, "--given="+name)
 	}
-	for name, into := range map[string]any{"stack/stack.yaml": &s, "stack/prometheus/prometheus.yml": &prometheus} {
-		text, err := m.Source.File(name).Contents(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := yaml.Unmarshal([]byte(text), into); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	for i, c := range s.Components {
-		s.Components[i].Needs = append(c.Needs, recipes()[c.Name].needs...)
-	}
-	for _, job := range prometheus.Jobs {
-		for _, static := range job.Static {
-			for _, target := range static.Targets {
-				host, port, err := net.SplitHostPort(target)
-				if _, known := s.component(host); err != nil || known == nil {
-					continue
-				}
-				s.hosts, s.ports = append(s.hosts, host), append(s.ports, port)
-			}
-		}
-	}
-	return &s, nil
+	s := &stack{m: m, given: given, id: time.Now().UTC().Format(time.RFC3339Nano)}
+	return s, m.ask(ctx, s, append([]string{"containers"}, args...)...)
 }
 
-func (s *stackFile) component(name string) (component, error) {
-	var names []string
+// ask runs the command over the stack directory, and reads its JSON.
+func (m *Obsandbox) ask(ctx context.Context, into any, args ...string) error {
+	text, err := m.tool("stack/", "tests/").WithExec(append([]string{"sandbox"}, args...)).Stdout(ctx)
+	if err != nil {
+		return plain(err)
+	}
+	return json.Unmarshal([]byte(text), into)
+}
+
+// one is a stack's only component.
+func (m *Obsandbox) one(ctx context.Context, name string) (*stack, component, error) {
+	s, err := m.plan(ctx, nil, "--only="+name)
+	if err != nil {
+		return nil, component{}, err
+	}
+	return s, s.Components[0], nil
+}
+
+// container is a container as it is planned: the image, its files as they are checked in, and what it wants to be told.
+func (s *stack) container(c container) *dagger.Container {
+	ctr := s.m.tool("stack/").WithMountedDirectory("/certificates", s.m.certificates())
+	if c.Image != "" {
+		ctr = dag.Container().From(s.m.imageOf(c.Name, c.Image))
+	}
+	for _, dir := range slices.Sorted(maps.Keys(c.Mounts)) {
+		ctr = ctr.WithDirectory(c.Mounts[dir], s.m.Source.Directory("stack/"+dir))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		ctr = ctr.WithEnvVariable(name, c.Env[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Files)) {
+		ctr = ctr.WithNewFile(name, c.Files[name])
+	}
+	for _, secret := range c.Secrets {
+		value := s.given[secret.Name]
+		if value == nil {
+			value = dag.SetSecret("sandbox-"+secret.Name, secret.Value)
+		}
+		ctr = ctr.WithMountedSecret(secret.File, value, dagger.ContainerWithMountedSecretOpts{Mode: 0o444})
+	}
+	if c.Certificate != "" {
+		ctr = ctr.WithMountedFile(c.Certificate, s.m.certificates().File("cert.pem"))
+	}
+	if len(c.Names) > 0 {
+		platform := s.service(s.component("platform").Containers[0])
+		ctr = ctr.WithMountedFile(binary, s.m.binary())
+		for _, name := range c.Names {
+			ctr = ctr.WithServiceBinding(name, platform)
+		}
+	}
+	for _, port := range c.Ports {
+		ctr = ctr.WithExposedPort(port)
+	}
+	return ctr
+}
+
+func (s *stack) service(c container) *dagger.Service {
+	return s.container(c).AsService(dagger.ContainerAsServiceOpts{Args: c.Args, UseEntrypoint: !c.Command}).WithHostname(c.Host)
+}
+
+// component is one that the stack has.
+func (s *stack) component(name string) component {
+	return s.Components[slices.IndexFunc(s.Components, func(c component) bool { return c.Name == name })]
+}
+
+// up starts the components, each as soon as what it needs is ready.
+func (s *stack) up(ctx context.Context) error {
+	ready := map[string]chan struct{}{}
 	for _, c := range s.Components {
-		if c.Name == name {
-			return c, nil
-		}
-		names = append(names, c.Name)
+		ready[c.Name] = make(chan struct{})
 	}
-	return component{}, fmt.Errorf("no component %q in stack/stack.yaml (there are: %s)", name, strings.Join(names, ", "))
+	g, ctx := errgroup.WithContext(ctx)
+	for _, c := range s.Components {
+		g.Go(func() error {
+			for _, need := range c.Needs {
+				select {
+				case <-ready[need]:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			if err := s.start(ctx, c); err != nil {
+				return fmt.Errorf("%s did not get ready: %w", c.Name, plain(err))
+			}
+			close(ready[c.Name])
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
-// selection is what --only and --without leave.
-func (s *stackFile) selection(only, without []string) ([]component, error) {
-	for _, name := range slices.Concat(only, without) {
-		if _, err := s.component(name); err != nil && name != "renderer" {
-			return nil, err
-		}
+// start starts a component and waits until it is ready and set up.
+func (s *stack) start(ctx context.Context, c component) error {
+	if err := s.launch(ctx, c); err != nil {
+		return err
 	}
-	kept := slices.DeleteFunc(slices.Clone(s.Components), func(c component) bool {
-		return len(only) > 0 && !slices.Contains(only, c.Name) || slices.Contains(without, c.Name)
-	})
-	if len(kept) == 0 {
-		return nil, errors.New("--only and --without leave no component to run")
-	}
-	return kept, nil
+	_, err := s.beside().WithExec(await(c)).Sync(ctx)
+	return err
 }
 
-// neededBy are the names of all that a component needs, some of them twice.
-func (s *stackFile) neededBy(c component) []string {
-	all := slices.Clone(c.Needs)
-	for _, name := range c.Needs {
-		if n, err := s.component(name); err == nil {
-			all = append(all, s.neededBy(n)...)
-		}
+// launch starts a component's containers, at once, as the nodes of a cluster wait for each other.
+func (s *stack) launch(ctx context.Context, c component) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, ctr := range c.Containers {
+		g.Go(func() error {
+			_, err := s.service(ctr).Start(ctx)
+			return err
+		})
 	}
-	return all
+	return g.Wait()
+}
+
+func await(c component) []string {
+	return []string{"sandbox", "await", "--stack=" + addressesFile, c.Name}
+}
+
+// addressesFile is where the command finds a running stack.
+const addressesFile = "/run/addresses.json"
+
+// beside is the command beside the running stack.
+func (s *stack) beside() *dagger.Container {
+	return s.m.tool("stack/").WithNewFile(addressesFile, string(s.Addresses)).WithEnvVariable("SANDBOX_RUN", s.id)
+}
+
+// front is one service with every component's usual port. It is started here: a service that the caller starts would not
+// know this module's host names.
+func (s *stack) front(ctx context.Context) (*dagger.Service, error) {
+	args := append([]string{"sandbox", "front"}, s.Forwards...)
+	return s.exposed(s.m.tool("stack/")).AsService(dagger.ContainerAsServiceOpts{Args: args}).WithHostname("front").Start(ctx)
+}
+
+// embedded is the stack without images: one container runs the command as a laptop would. Its ports open when all is
+// ready: the first run compiles for some minutes.
+func (s *stack) embedded(ctx context.Context, seed int) (*dagger.Service, error) {
+	args := []string{"sandbox", "up", "--doors", fmt.Sprintf("--seed=%d", seed)}
+	for _, c := range s.Components {
+		args = append(args, "--only="+c.Name)
+	}
+	up, err := s.exposed(s.m.tool("stack/", "tools/")).AsService(dagger.ContainerAsServiceOpts{Args: args}).WithHostname("sandbox").Start(ctx)
+	return up, plain(err)
+}
+
+func (s *stack) exposed(ctr *dagger.Container) *dagger.Container {
+	for _, port := range s.Ports {
+		ctr = ctr.WithExposedPort(port)
+	}
+	return ctr
+}
+
+// program is the whole command of a container: arguments of the image's entrypoint (its own ones, where there are none).
+func program(ctx context.Context, ctr *dagger.Container, args []string) ([]string, error) {
+	entrypoint, err := ctr.Entrypoint(ctx)
+	if err == nil && args == nil {
+		args, err = ctr.DefaultArgs(ctx)
+	}
+	return append(entrypoint, args...), err
 }

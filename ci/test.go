@@ -2,25 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"obsandbox/ci/internal/dagger"
 )
 
-// withoutDashboards, among what a test reads (the programs that it runs are built from tools/), stands for stack/ without
-// the dashboards and what makes them.
-const withoutDashboards = "stack without dashboards"
-
-// part is a part of the tests; it answers with the results as `sandbox --format json` writes them.
-type part func(ctx context.Context) (*dagger.File, error)
+// part is a part of the tests; it answers with reports, as `sandbox --format json` writes them.
+type part func(ctx context.Context) ([]*dagger.File, error)
 
 // Runs every test, and returns the reports: junit.xml, report.json and report.html.
 //
@@ -38,16 +31,16 @@ func (m *Obsandbox) Test(ctx context.Context,
 	// +optional
 	report bool,
 ) (*dagger.Directory, error) {
-	parts := []part{m.command([]string{"stack/", "tests/", "tools/"}, "test")}
+	parts := []part{m.kinds(nil)}
 	if !embedded {
 		parts = append(parts, m.originals)
 	}
 	if smoke && embedded {
-		parts = append(parts, m.command([]string{"stack/", "tests/", "tools/"}, "smoke"))
+		parts = append(parts, m.command([]string{"stack/", "tools/"}, "smoke"))
 	} else if smoke {
 		parts = append(parts, m.smoke)
 	}
-	reports, err := m.report(ctx, parts...)
+	reports, err := m.reports(ctx, parts...)
 	if err == nil && !report {
 		err = verdict(ctx, reports)
 	}
@@ -62,25 +55,32 @@ func (m *Obsandbox) Kind(ctx context.Context,
 	// The kind, as in `sandbox test --help`.
 	name string,
 ) error {
-	return m.check(ctx, m.command([]string{"stack/", "tests/", "tools/"}, "test", name))
+	return m.check(ctx, m.kinds(func(kind string) bool { return kind == name }))
 }
 
 // The configuration is what the programs accept, and files refer to what there is.
 // +check
 func (m *Obsandbox) Configuration(ctx context.Context) error {
-	return m.check(ctx, m.command([]string{withoutDashboards, "tools/"}, "test", "configuration"))
+	return m.Kind(ctx, "configuration")
 }
 
 // Every alert and every query of the rules does what its tests say.
 // +check
 func (m *Obsandbox) Rules(ctx context.Context) error {
-	return m.check(ctx, m.command([]string{withoutDashboards, "tools/", "tests/rules/"}, "test", "rules"))
+	return m.Kind(ctx, "rules")
 }
 
 // Every alert reaches whom it should.
 // +check
 func (m *Obsandbox) Routes(ctx context.Context) error {
-	return m.check(ctx, m.command([]string{withoutDashboards, "tools/", "tests/rules/", "tests/routes/"}, "test", "routes"))
+	return m.Kind(ctx, "routes")
+}
+
+// Every other kind of test that there is: dashboards, pipelines, objectives, the catalogue of metrics …
+// +check
+func (m *Obsandbox) OtherKinds(ctx context.Context) error {
+	named := []string{"configuration", "rules", "routes"}
+	return m.check(ctx, m.kinds(func(kind string) bool { return !slices.Contains(named, kind) }))
 }
 
 // Prometheus, Alertmanager, Logstash, Jaeger and Elasticsearch accept their configuration: their own checks, in the images
@@ -98,56 +98,122 @@ func (m *Obsandbox) Smoke(ctx context.Context) error {
 }
 
 func (m *Obsandbox) check(ctx context.Context, p part) error {
-	reports, err := m.report(ctx, p)
+	reports, err := m.reports(ctx, p)
 	if err != nil {
 		return err
 	}
 	return verdict(ctx, reports)
 }
 
-// command runs the sandbox command in a container of its own, with the files that it reads: what else changes does not
-// run it again.
-func (m *Obsandbox) command(paths []string, args ...string) part {
-	return func(ctx context.Context) (*dagger.File, error) {
-		r, err := m.newRun(ctx, options{})
-		if err != nil {
+// kinds runs the kinds of test that are chosen, or all; each in a container with what it reads, so that a change of
+// something else does not run it again.
+func (m *Obsandbox) kinds(chosen func(kind string) bool) part {
+	return func(ctx context.Context) ([]*dagger.File, error) {
+		var all []struct {
+			Name  string
+			Reads []string
+		}
+		if err := m.ask(ctx, &all, "kinds"); err != nil {
 			return nil, err
 		}
-		var all []string
-		for _, p := range paths {
-			if p != withoutDashboards {
-				all = append(all, p)
-				continue
-			}
-			entries, err := m.Source.Directory("stack").Entries(ctx)
-			if err != nil {
-				return nil, err
-			}
-			for _, e := range entries {
-				all = append(all, strings.ReplaceAll("stack/"+e, "stack/grafana/", "stack/grafana/provisioning/"))
+		var names []string
+		var parts []part
+		for _, k := range all {
+			if names = append(names, k.Name); chosen == nil || chosen(k.Name) {
+				parts = append(parts, m.command(k.Reads, "test", k.Name))
 			}
 		}
-		return results(ctx, r.tool(all...), args)
+		if len(parts) == 0 {
+			return nil, fmt.Errorf("no such kind of test (there are: %s)", strings.Join(names, ", "))
+		}
+		return together(ctx, parts...)
+	}
+}
+
+// command runs the sandbox command in a container of its own, with the files that it reads.
+func (m *Obsandbox) command(paths []string, args ...string) part {
+	return func(ctx context.Context) ([]*dagger.File, error) {
+		return results(ctx, m.tool(paths...), append([]string{"sandbox"}, args...)...)
 	}
 }
 
 // smoke starts the whole stack and judges it.
-func (m *Obsandbox) smoke(ctx context.Context) (*dagger.File, error) {
-	r, err := m.newRun(ctx, options{})
+func (m *Obsandbox) smoke(ctx context.Context) ([]*dagger.File, error) {
+	s, err := m.plan(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		return nil, err
 	}
-	return results(ctx, r.judge(), []string{"smoke", "--stack=" + addressesFile, "--deadline=180s"})
+	return results(ctx, s.beside(), "sandbox", "smoke", "--stack="+addressesFile, "--deadline=180s")
 }
 
-// results runs the command and returns its JSON. Exit code 2 says that it could not judge.
-func results(ctx context.Context, ctr *dagger.Container, args []string) (*dagger.File, error) {
-	const file = "/run/results.json"
-	done := ctr.WithExec(slices.Concat([]string{"sandbox"}, args, []string{"--format=json"}),
-		dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, RedirectStdout: file})
+// originals asks the programs themselves, all at once; Elasticsearch by running it.
+func (m *Obsandbox) originals(ctx context.Context) ([]*dagger.File, error) {
+	s, err := m.plan(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	var parts []part
+	for _, c := range s.Components {
+		for i := range c.Checks {
+			parts = append(parts, func(ctx context.Context) ([]*dagger.File, error) { return m.original(ctx, c.Name, i) })
+		}
+	}
+	return together(ctx, parts...)
+}
+
+// original makes one of a component's own checks, in its container by itself.
+func (m *Obsandbox) original(ctx context.Context, name string, i int) ([]*dagger.File, error) {
+	s, c, err := m.one(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	judge := func(ctr *dagger.Container, name string, run []string) ([]*dagger.File, error) {
+		return results(ctx, ctr.WithMountedFile(binary, m.binary()), append([]string{binary, "judge", "--suite=originals", "--name=" + name, "--format=json", "--"}, run...)...)
+	}
+	ctr, check := s.container(c.Containers[0]).WithWorkdir("/src").WithMountedDirectory("/src", m.pick("stack/prometheus/", "tests/rules/")), c.Checks[i]
+	if check.Entrypoint {
+		if check.Run, err = program(ctx, ctr, check.Run); err != nil {
+			return nil, err
+		}
+	}
+	if !check.Running {
+		return judge(ctr, check.Name, check.Run)
+	}
+	if err := s.launch(ctx, c); err != nil {
+		return nil, err
+	}
+	ready, err := judge(s.beside(), name+" gets ready and takes what it is set up with", await(c))
+	if err != nil {
+		return nil, err
+	}
+	done, err := judge(ctr.WithEnvVariable("SANDBOX_RUN", s.id), check.Name, check.Run)
+	return append(ready, done...), err
+}
+
+// together makes parts at the same time, and has the results in their order.
+func together(ctx context.Context, parts ...part) ([]*dagger.File, error) {
+	files := make([][]*dagger.File, len(parts))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, p := range parts {
+		g.Go(func() (err error) {
+			files[i], err = p(ctx)
+			return plain(err)
+		})
+	}
+	err := g.Wait()
+	return slices.Concat(files...), err
+}
+
+// results runs a command that writes a report. Exit code 2 says that it could not judge.
+func results(ctx context.Context, ctr *dagger.Container, args ...string) ([]*dagger.File, error) {
+	const file = "/tmp/results.json"
+	if !slices.Contains(args, "--format=json") {
+		args = append(args, "--format=json")
+	}
+	done := ctr.WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, RedirectStdout: file})
 	code, err := done.ExitCode(ctx)
 	if err != nil {
 		return nil, err
@@ -157,29 +223,18 @@ func results(ctx context.Context, ctr *dagger.Container, args []string) (*dagger
 		if err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("sandbox %s: %s", strings.Join(args, " "), strings.TrimSpace(text))
+		return nil, fmt.Errorf("%s: %s", strings.Join(args, " "), strings.TrimSpace(text))
 	}
-	return done.File(file), nil
+	return []*dagger.File{done.File(file)}, nil
 }
 
-// report runs parts at once and writes the reports of them all; its exit code is the verdict.
-func (m *Obsandbox) report(ctx context.Context, parts ...part) (*dagger.Container, error) {
-	files := make([]*dagger.File, len(parts))
-	g, gctx := errgroup.WithContext(ctx)
-	for i, p := range parts {
-		g.Go(func() (err error) {
-			files[i], err = p(gctx)
-			return plain(err)
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	r, err := m.newRun(ctx, options{})
+// reports makes parts at the same time and writes the reports of them all; the exit code is the verdict.
+func (m *Obsandbox) reports(ctx context.Context, parts ...part) (*dagger.Container, error) {
+	files, err := together(ctx, parts...)
 	if err != nil {
 		return nil, err
 	}
-	ctr, args := r.tool(), []string{"sandbox", "reports", "--dir=/reports"}
+	ctr, args := m.tool(), []string{"sandbox", "reports", "--dir=/reports"}
 	for i, f := range files {
 		name := fmt.Sprintf("/run/results-%d.json", i)
 		ctr, args = ctr.WithMountedFile(name, f), append(args, name)
@@ -197,68 +252,4 @@ func verdict(ctx context.Context, reports *dagger.Container) error {
 		return err
 	}
 	return errors.New(text)
-}
-
-// result is a result as the command writes it.
-type result struct {
-	Suite    string        `json:"suite"`
-	Name     string        `json:"name"`
-	Status   string        `json:"status"`
-	Detail   string        `json:"detail,omitempty"`
-	Duration time.Duration `json:"duration_ns"`
-}
-
-// originals asks the programs themselves, all at once; Elasticsearch by running it.
-func (m *Obsandbox) originals(ctx context.Context) (*dagger.File, error) {
-	s, err := m.readStack(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []*result
-	var g errgroup.Group
-	for _, c := range s.Components {
-		for _, name := range slices.Sorted(maps.Keys(recipes()[c.Name].checks)) {
-			res := &result{Suite: "originals", Name: name, Status: "pass"}
-			all = append(all, res)
-			g.Go(func() error {
-				began := time.Now()
-				err := m.original(ctx, c, recipes()[c.Name].checks[name], res)
-				res.Duration = time.Since(began)
-				return err
-			})
-		}
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(map[string]any{"results": all})
-	if err != nil {
-		return nil, err
-	}
-	return dag.Directory().WithNewFile("results.json", string(text)).File("results.json"), nil
-}
-
-// original makes one check, in the component's container by itself. A component that does not get ready has failed it.
-func (m *Obsandbox) original(ctx context.Context, c component, command []string, res *result) error {
-	r, err := m.newRun(ctx, options{only: []string{c.Name}})
-	if err != nil {
-		return err
-	}
-	ctr := r.container(c, c.Name).WithWorkdir("/src").
-		WithMountedDirectory("/src", m.pick("stack/prometheus/", "tests/rules/"))
-	if recipes()[c.Name].checkRunning {
-		if err := r.up(ctx); err != nil {
-			res.Status, res.Detail = "fail", err.Error()
-			return nil
-		}
-		ctr = ctr.WithEnvVariable("SANDBOX_RUN", r.id)
-	}
-	done := ctr.WithExec(command, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, UseEntrypoint: command[0] == "validate"})
-	code, err := done.ExitCode(ctx)
-	if err != nil || code == 0 {
-		return err
-	}
-	text, err := done.CombinedOutput(ctx)
-	res.Status, res.Detail = "fail", fmt.Sprintf("exit code %d\n%s", code, strings.TrimSpace(text))
-	return err
 }

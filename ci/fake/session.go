@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,8 +26,8 @@ type Recorder struct {
 	mu    sync.Mutex
 	ids   map[string]string
 	calls []string
-	// Root is the directory that files of the source directory are read from.
-	Root string
+	// Command answers what the sandbox command writes, given its arguments, or an error with what it says.
+	Command func(args []string) (string, error)
 	// Answer gives the value of a leaf such as exitCode, given what it was asked of; nil for the usual one.
 	Answer func(chain, leaf string) any
 }
@@ -53,10 +52,10 @@ func start() *Recorder {
 }
 
 // Reset forgets what was asked.
-func (r *Recorder) Reset(root string, answer func(chain, leaf string) any) {
+func (r *Recorder) Reset(answer func(chain, leaf string) any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.calls, r.Root, r.Answer = nil, root, answer
+	r.calls, r.Answer = nil, answer
 }
 
 // Calls are the chains that were evaluated, in their order: `container.from(docker.io/prom/prometheus:v3)…`.
@@ -84,7 +83,9 @@ func (r *Recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	answer := map[string]any{}
 	if data, err := r.answer(body.Query); err != nil {
-		answer["errors"] = []any{map[string]string{"message": err.Error()}}
+		answer["errors"] = []any{map[string]any{"message": "exit code", "extensions": map[string]any{
+			"_type": "EXEC_ERROR", "cmd": []string{}, "exitCode": 2, "stdout": "", "stderr": err.Error(),
+		}}}
 	} else {
 		answer["data"] = data
 	}
@@ -108,6 +109,9 @@ func (r *Recorder) answer(query string) (any, error) {
 		selection = f.SelectionSet
 		if len(selection) == 0 {
 			value := r.leaf(chain, f)
+			if err, failed := value.(error); failed {
+				return nil, err
+			}
 			for i := len(names) - 1; i >= 0; i-- {
 				value = map[string]any{names[i]: value}
 			}
@@ -157,30 +161,19 @@ func (r *Recorder) leaf(chain string, f *ast.Field) any {
 		return id
 	case "exitCode":
 		return 0
-	case "entries":
-		_, name, _ := strings.Cut(strings.TrimSuffix(chain, ")"), "directory(path:")
-		all, err := os.ReadDir(filepath.Join(r.Root, name))
+	case "stdout":
+		_, text, _ := strings.Cut(strings.TrimSuffix(chain[strings.LastIndex(chain, "withExec("):], ")"), "args:")
+		var args []string
+		if err := json.Unmarshal([]byte(text), &args); err != nil || len(args) == 0 || args[0] != "sandbox" {
+			return fmt.Errorf("no command: %s", text)
+		}
+		out, err := r.Command(args[1:])
 		if err != nil {
-			return err.Error()
+			return err
 		}
-		names := []string{}
-		for _, e := range all {
-			if e.IsDir() {
-				names = append(names, e.Name()+"/")
-			} else {
-				names = append(names, e.Name())
-			}
-		}
-		return names
+		return out
 	case "entrypoint", "defaultArgs":
 		return []string{"program"}
-	case "contents":
-		_, name, _ := strings.Cut(strings.TrimSuffix(chain, ")"), "file(path:")
-		text, err := os.ReadFile(filepath.Join(r.Root, name))
-		if err != nil {
-			return err.Error()
-		}
-		return string(text)
 	}
 	return ""
 }

@@ -12,7 +12,6 @@ import (
 // frontCmd is the one door to a stack in containers.
 type frontCmd struct {
 	Forward []string `required:"" placeholder:"PORT=HOST:PORT,…" help:"Lead this port to that component."`
-	Own     bool     `help:"Listen on this container's own address only, so that loopback keeps its ports."`
 }
 
 func (c *frontCmd) Run(ctx context.Context) error {
@@ -24,44 +23,17 @@ func (c *frontCmd) Run(ctx context.Context) error {
 		}
 		forwards = append(forwards, f)
 	}
-	host := ""
-	if c.Own {
-		own, err := front.OwnAddress()
-		if err != nil {
-			return err
-		}
-		host = own
-	}
-	return front.Serve(ctx, host, forwards, serveLog(), nil)
+	return front.Serve(ctx, "", forwards, serveLog(), nil)
 }
 
-// clusterCmd is the simulated cluster's network, for containers.
+// clusterCmd leads to the simulated cluster's pods, in the container of a program that wants to reach them.
 type clusterCmd struct {
-	Proxy            string            `required:"" placeholder:"HOST:PORT" help:"The platform's proxy."`
-	Kubernetes       string            `placeholder:"HOST:PORT" help:"The platform's Kubernetes API."`
-	Own              bool              `help:"Listen on this container's own address only, so that loopback keeps its ports."`
-	Hosts            []int             `placeholder:"PORT,…" help:"Ports at which hosts of the cluster listen."`
-	ListenProxy      int               `placeholder:"PORT" help:"Serve the proxy here, with the pods' addresses in containers."`
-	ListenKubernetes int               `placeholder:"PORT" help:"Serve the Kubernetes API here, with the pods' addresses in containers."`
-	TLS              int               `name:"tls" placeholder:"PORT" help:"Serve the Kubernetes API and the --name services here, with the certificate."`
-	Cert             string            `type:"path" placeholder:"FILE" help:"The certificate, PEM."`
-	Key              string            `type:"path" placeholder:"FILE" help:"Its key, PEM."`
-	Name             map[string]string `placeholder:"NAME=HOST:PORT" help:"Stand in for a service on the internet."`
+	Proxy string `required:"" placeholder:"HOST:PORT" help:"The platform's proxy."`
+	Hosts []int  `required:"" placeholder:"PORT,…" help:"Ports at which pods listen."`
 }
 
 func (c *clusterCmd) Run(ctx context.Context) error {
-	cfg := front.ClusterConfig{
-		Proxy: c.Proxy, Kubernetes: c.Kubernetes, Hosts: c.Hosts, ListenProxy: c.ListenProxy, ListenKubernetes: c.ListenKubernetes,
-		TLS: c.TLS, CertFile: c.Cert, KeyFile: c.Key, Names: c.Name,
-	}
-	if c.Own {
-		own, err := front.OwnAddress()
-		if err != nil {
-			return err
-		}
-		cfg.Address = own
-	}
-	return front.ServeCluster(ctx, cfg, serveLog())
+	return front.ServeCluster(ctx, front.ClusterConfig{Proxy: c.Proxy, Hosts: c.Hosts}, serveLog())
 }
 
 // awaitCmd waits for a component that runs elsewhere.

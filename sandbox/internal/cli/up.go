@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
 
 	"obsandbox/sandbox/internal/embedded"
+	"obsandbox/sandbox/internal/front"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/stack"
 )
@@ -38,6 +40,7 @@ type upCmd struct {
 	Factor  float64  `default:"1" placeholder:"N" help:"Hasten the monitoring N times: intervals, windows, for and the waits of groups are as much shorter (sandbox config prometheus --diff --running shows each line)."`
 	Ports   string   `enum:"usual,auto" default:"usual" help:"usual: the ports of stack.yaml; auto: free ones."`
 	JSON    bool     `name:"json" help:"Print one JSON object for each event, one a line."`
+	Doors   bool     `hidden:"" help:"Lead the ports to this container's own address, too, when everything is ready."`
 }
 
 func (c *upCmd) Run(ctx context.Context, con *console) error {
@@ -65,6 +68,11 @@ func (c *upCmd) Run(ctx context.Context, con *console) error {
 	select {
 	case <-run.Ready():
 		view.ready(run, links(run.Addresses))
+		if c.Doors {
+			if err := c.open(ctx, run); err != nil {
+				return errors.Join(err, run.Stop())
+			}
+		}
 	case <-run.Done():
 	}
 	err = run.Wait()
@@ -73,6 +81,34 @@ func (c *upCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	view.ended()
+	return nil
+}
+
+// open leads every port to this container's own address, until ctx ends.
+func (c *upCmd) open(ctx context.Context, run *embedded.Run) error {
+	own, err := front.OwnAddress()
+	if err != nil {
+		return err
+	}
+	var forwards []front.Forward
+	for _, ports := range run.Addresses.Components {
+		for _, address := range ports {
+			_, port, err := net.SplitHostPort(address)
+			if err != nil {
+				return fmt.Errorf("lead %s out of the container: %w", address, err)
+			}
+			f, err := front.ParseForward(port + "=" + address)
+			if err != nil {
+				return err
+			}
+			forwards = append(forwards, f)
+		}
+	}
+	go func() {
+		if err := front.Serve(ctx, own, forwards, serveLog(), nil); err != nil {
+			serveLog().Error("the ports cannot be led out of the container", "error", err)
+		}
+	}()
 	return nil
 }
 
