@@ -30,7 +30,7 @@ const (
 		"mapping.nested_objects.limit mapping.field_name_length.limit mapping.dimension_fields.limit " +
 		"translog.durability translog.sync_interval translog.flush_threshold_size translog.retention.age translog.retention.size " +
 		"merge.policy.max_merged_segment merge.policy.segments_per_tier merge.scheduler.max_thread_count merge.scheduler.auto_throttle " +
-		"unassigned.node_left.delayed_timeout gc_deletes search.idle.after search.throttled write.wait_for_active_shards indexing_complete " +
+		"unassigned.node_left.delayed_timeout gc_deletes search.idle.after search.throttled requests.cache.enable write.wait_for_active_shards indexing_complete " +
 		"routing.allocation.enable routing.rebalance.enable routing.allocation.total_shards_per_node warmer.enabled " +
 		"indexing.slowlog.threshold.index.warn indexing.slowlog.threshold.index.info search.slowlog.threshold.query.warn " +
 		"search.slowlog.threshold.query.info search.slowlog.threshold.fetch.warn search.slowlog.threshold.fetch.info "
@@ -118,7 +118,8 @@ func checkValue(key, name string, v any) error {
 		if _, err := dates.Duration(text); err != nil {
 			return eserr.Illegal("failed to parse setting [index.refresh_interval] with value [%s] as a time value: unit is missing or unrecognized", text)
 		}
-	case "mapping.ignore_malformed", "mapping.coerce", "hidden", "blocks.write", "blocks.read_only", "blocks.read", "blocks.metadata", "blocks.read_only_allow_delete", "lifecycle.indexing_complete":
+	case "mapping.ignore_malformed", "mapping.coerce", "hidden", "blocks.write", "blocks.read_only", "blocks.read", "blocks.metadata", "blocks.read_only_allow_delete", "lifecycle.indexing_complete",
+		"requests.cache.enable":
 		if text != "true" && text != "false" {
 			return eserr.Illegal("Failed to parse value [%s] as only [true] or [false] are allowed.", text)
 		}
