@@ -1,6 +1,9 @@
 package world
 
 import (
+	"cmp"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -116,4 +119,14 @@ func TestFaultsBreakWhatTheySay(t *testing.T) {
 		assert.ErrorContains(t, w.Set("no-such", "", time.Time{}), "there are api-timeouts, cache-cold")
 		assert.ErrorContains(t, w.Set("api-timeouts", "flink", time.Time{}), "it is for inventory-collector, shipping-collector")
 	})
+}
+
+// TestTheDocumentationListsEveryFault holds the table for people against the catalogue.
+func TestTheDocumentationListsEveryFault(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../../../../docs/incidents.md")
+	require.NoError(t, err)
+	for _, f := range Faults() {
+		assert.Contains(t, string(doc), fmt.Sprintf("| `%s` | %s | %s |\n", f.Name, f.Meaning, cmp.Or(f.AlertsText(), "-")))
+	}
 }
