@@ -2,6 +2,7 @@
 //
 //	go run ./sandbox/benchmark            start, smoke checks, memory
 //	go run ./sandbox/benchmark -first     also the first start ever, with empty caches: minutes
+//	go run ./sandbox/benchmark dashboards the viewer's pages and the previews
 //	go run ./sandbox/benchmark scenarios  simulated incidents and weeks, backtests
 //
 // It asserts nothing: figures depend on the machine, and on what else it does.
@@ -51,7 +52,8 @@ func main() {
 // modes are what can be measured beside the running stack; each is a file of its own.
 func modes() map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"scenarios": benchScenarios,
+		"dashboards": benchDashboards,
+		"scenarios":  benchScenarios,
 	}
 }
 
