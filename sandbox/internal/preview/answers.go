@@ -75,9 +75,9 @@ func (sc *Scene) answer(ctx context.Context, a *answers, d *dashboards.Dashboard
 	case q.Datasource == "elasticsearch" && a.Logs[text] == nil:
 		a.Logs[text], err = sc.search(text)
 	case q.Datasource == "prometheus" && q.Instant() && a.Instant[text] == nil:
-		a.Instant[text], err = sc.ask(ctx, text, true)
+		a.Instant[text], err = sc.known(ctx, text, true)
 	case q.Datasource == "prometheus" && !q.Instant() && a.Range[text] == nil:
-		a.Range[text], err = sc.ask(ctx, text, false)
+		a.Range[text], err = sc.known(ctx, text, false)
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("ask %s: %w", text, ctx.Err())
@@ -86,6 +86,31 @@ func (sc *Scene) answer(ctx context.Context, a *answers, d *dashboards.Dashboard
 		a.Errors[text] = err.Error()
 	}
 	return nil
+}
+
+// question is a query as it is asked.
+type question struct {
+	expr    string
+	instant bool
+}
+
+// known is ask, once for each question: what a scene has recorded does not change, and a page that is watched asks most
+// of its queries again.
+func (sc *Scene) known(ctx context.Context, expr string, instant bool) ([]series, error) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	q := question{expr, instant}
+	if found, ok := sc.answered[q]; ok {
+		return found, nil
+	}
+	found, err := sc.ask(ctx, expr, instant)
+	if err == nil {
+		if sc.answered == nil {
+			sc.answered = map[question][]series{}
+		}
+		sc.answered[q] = found
+	}
+	return found, err
 }
 
 func (sc *Scene) ask(ctx context.Context, expr string, instant bool) ([]series, error) {

@@ -67,6 +67,9 @@ type Scene struct {
 	db     *tsdb.DB
 	engine *promql.Engine
 	lines  []logLine
+
+	mu       sync.Mutex
+	answered map[question][]series
 }
 
 // logLine is a document of the log store.
