@@ -56,13 +56,13 @@ func infrastructure(*limits) *dashboard.DashboardBuilder {
 			panel{
 				title:       "Pod CPU usage",
 				description: "Cores that each pod uses.",
-				unit:        "suffix: cores", width: 24, height: 9, many: true,
+				unit:        "suffix: cores", width: 24, height: 11, many: true,
 				queries: []query{{`sum by (service, pod) (rate(process_cpu_seconds_total{service=~"$service"}[$__rate_interval]))`, "{{pod}}"}},
 			}.lines(),
 			panel{
 				title:       "Pod memory usage",
 				description: "Resident memory of each pod.",
-				unit:        "bytes", width: 24, height: 9, many: true,
+				unit:        "bytes", width: 24, height: 11, many: true,
 				queries: []query{{`sum by (service, pod) (process_resident_memory_bytes{service=~"$service"})`, "{{pod}}"}},
 			}.lines(),
 			panel{

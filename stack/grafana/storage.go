@@ -55,7 +55,7 @@ func storage(l *limits) *dashboard.DashboardBuilder {
 			panel{
 				title:       "Database connection pool usage",
 				description: "Share of a router's connections that are in use. Above the line for 5 minutes, DatabaseConnectionPoolExhausted fires.",
-				unit:        "percentunit", limit: pool, from: ptr(0.0), to: ptr(1.0), width: 12, many: true,
+				unit:        "percentunit", limit: pool, from: ptr(0.0), to: ptr(1.0), width: 12,
 				queries: []query{{`storage_connection_pool_active / storage_connection_pool_max`, "{{backend}} {{pod}}"}},
 			}.lines(),
 			panel{
