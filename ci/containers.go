@@ -45,8 +45,11 @@ func (m *Obsandbox) binary() *dagger.File {
 		WithExec([]string{"go", "build", "-o", binary, "./sandbox"}).File(binary)
 }
 
-// tool is a Go container with the sandbox command and what it reads.
+// tool is a Go container with the sandbox command and what it reads: the stack, unless less is named.
 func (m *Obsandbox) tool(paths ...string) *dagger.Container {
+	if len(paths) == 0 {
+		paths = []string{"stack/", "tools/"}
+	}
 	return m.golang().
 		WithMountedDirectory("/src", m.pick(paths...)).
 		WithMountedFile(binary, m.binary())

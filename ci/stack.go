@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -59,7 +60,7 @@ func (m *Obsandbox) plan(ctx context.Context, given map[string]*dagger.Secret, a
 
 // ask runs the command over the stack directory, and reads its JSON.
 func (m *Obsandbox) ask(ctx context.Context, into any, args ...string) error {
-	text, err := m.tool("stack/", "tests/").WithExec(append([]string{"sandbox"}, args...)).Stdout(ctx)
+	text, err := m.tool("stack/", "tools/", "tests/").WithExec(append([]string{"sandbox"}, args...)).Stdout(ctx)
 	if err != nil {
 		return plain(err)
 	}
@@ -77,7 +78,7 @@ func (m *Obsandbox) one(ctx context.Context, name string) (*stack, component, er
 
 // container is a container as it is planned: the image, its files as they are checked in, and what it wants to be told.
 func (s *stack) container(c container) *dagger.Container {
-	ctr := s.m.tool("stack/").WithMountedDirectory("/certificates", s.m.certificates())
+	ctr := s.m.tool().WithMountedDirectory("/certificates", s.m.certificates())
 	if c.Image != "" {
 		ctr = dag.Container().From(s.m.imageOf(c.Name, c.Image))
 	}
@@ -107,14 +108,20 @@ func (s *stack) container(c container) *dagger.Container {
 			ctr = ctr.WithServiceBinding(name, platform)
 		}
 	}
-	for _, port := range c.Ports {
-		ctr = ctr.WithExposedPort(port)
-	}
 	return ctr
 }
 
+// service is a container that runs. An engine does not end what is still getting ready when a session ends, so it is not
+// asked to wait for open ports; the command waits for more than those.
 func (s *stack) service(c container) *dagger.Service {
-	return s.container(c).AsService(dagger.ContainerAsServiceOpts{Args: c.Args, UseEntrypoint: !c.Command}).WithHostname(c.Host)
+	return s.served(s.container(c), c, true)
+}
+
+func (s *stack) served(ctr *dagger.Container, c container, atOnce bool) *dagger.Service {
+	for _, port := range c.Ports {
+		ctr = ctr.WithExposedPort(port, dagger.ContainerWithExposedPortOpts{ExperimentalSkipHealthcheck: atOnce})
+	}
+	return ctr.AsService(dagger.ContainerAsServiceOpts{Args: c.Args, UseEntrypoint: !c.Command}).WithHostname(c.Host)
 }
 
 // component is one that the stack has.
@@ -154,6 +161,20 @@ func (s *stack) start(ctx context.Context, c component) error {
 		return err
 	}
 	_, err := s.beside().WithExec(await(c)).Sync(ctx)
+	return s.why(ctx, c, err)
+}
+
+// why is what a component has written that has ended before it was ready: it is started once more, and watched.
+func (s *stack) why(ctx context.Context, c component, err error) error {
+	var exec *dagger.ExecError
+	if !errors.As(err, &exec) || exec.ExitCode != 1 {
+		return err
+	}
+	for _, ctr := range c.Containers {
+		if _, ended := s.served(s.container(ctr), ctr, false).Start(ctx); ended != nil {
+			return ended
+		}
+	}
 	return err
 }
 
@@ -178,32 +199,30 @@ const addressesFile = "/run/addresses.json"
 
 // beside is the command beside the running stack.
 func (s *stack) beside() *dagger.Container {
-	return s.m.tool("stack/").WithNewFile(addressesFile, string(s.Addresses)).WithEnvVariable("SANDBOX_RUN", s.id)
+	return s.m.tool().WithNewFile(addressesFile, string(s.Addresses)).WithEnvVariable("SANDBOX_RUN", s.id)
 }
 
 // front is one service with every component's usual port. It is started here: a service that the caller starts would not
 // know this module's host names.
 func (s *stack) front(ctx context.Context) (*dagger.Service, error) {
-	args := append([]string{"sandbox", "front"}, s.Forwards...)
-	return s.exposed(s.m.tool("stack/")).AsService(dagger.ContainerAsServiceOpts{Args: args}).WithHostname("front").Start(ctx)
+	door := container{Host: "front", Command: true, Args: append([]string{"sandbox", "front"}, s.Forwards...), Ports: s.Ports}
+	return s.served(s.m.tool(), door, false).Start(ctx)
 }
 
 // embedded is the stack without images: one container runs the command as a laptop would. Its ports open when all is
 // ready: the first run compiles for some minutes.
 func (s *stack) embedded(ctx context.Context, seed int) (*dagger.Service, error) {
-	args := []string{"sandbox", "up", "--doors", fmt.Sprintf("--seed=%d", seed)}
+	all := container{Host: "sandbox", Command: true, Args: []string{"sandbox", "up", "--doors", fmt.Sprintf("--seed=%d", seed)}, Ports: s.Ports}
+	wait := []string{"sandbox", "await", "--stack=" + addressesFile, "--host=" + all.Host, "--timeout=60m"}
 	for _, c := range s.Components {
-		args = append(args, "--only="+c.Name)
+		all.Args, wait = append(all.Args, "--only="+c.Name), append(wait, c.Name)
 	}
-	up, err := s.exposed(s.m.tool("stack/", "tools/")).AsService(dagger.ContainerAsServiceOpts{Args: args}).WithHostname("sandbox").Start(ctx)
+	up, err := s.service(all).Start(ctx)
+	if err == nil {
+		_, err = s.beside().WithExec(wait).Sync(ctx)
+		err = s.why(ctx, component{Containers: []container{all}}, err)
+	}
 	return up, plain(err)
-}
-
-func (s *stack) exposed(ctr *dagger.Container) *dagger.Container {
-	for _, port := range s.Ports {
-		ctr = ctr.WithExposedPort(port)
-	}
-	return ctr
 }
 
 // program is the whole command of a container: arguments of the image's entrypoint (its own ones, where there are none).

@@ -36,7 +36,7 @@ func (m *Obsandbox) Test(ctx context.Context,
 		parts = append(parts, m.originals)
 	}
 	if smoke && embedded {
-		parts = append(parts, m.command([]string{"stack/", "tools/"}, "smoke"))
+		parts = append(parts, m.command(nil, "smoke"))
 	} else if smoke {
 		parts = append(parts, m.smoke)
 	}

@@ -190,7 +190,7 @@ func (c *podCmd) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return platform.Run(ctx, platform.Config{
-			StackDir: s.Dir, API: local("api"), Proxy: local("proxy"), Kubernetes: local("kubernetes"), Seed: c.Seed, LogRate: 20, TraceRate: 2,
+			StackDir: s.Dir, API: local("api"), Proxy: local("proxy"), Kubernetes: local("kubernetes"), Seed: c.Seed, LogRate: platform.UsualLogRate, TraceRate: platform.UsualTraceRate,
 			Kafka: at("kafka", "kafka", "broker"), OTLP: "http://" + at("jaeger", "jaeger", "otlp-http"),
 		}, serveLog())
 	})

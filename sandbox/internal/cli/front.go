@@ -39,9 +39,10 @@ func (c *clusterCmd) Run(ctx context.Context) error {
 // awaitCmd waits for a component that runs elsewhere.
 type awaitCmd struct {
 	stackFlag
-	Stack     string        `required:"" type:"path" placeholder:"FILE" help:"The addresses.json of the stack."`
-	Timeout   time.Duration `default:"5m" help:"How long to wait."`
-	Component string        `arg:"" help:"The component."`
+	Stack      string        `required:"" type:"path" placeholder:"FILE" help:"The addresses.json of the stack."`
+	Timeout    time.Duration `default:"5m" help:"How long to wait."`
+	Host       string        `placeholder:"HOST" help:"They are all on this host."`
+	Components []string      `arg:"" help:"The components."`
 }
 
 func (c *awaitCmd) Run(ctx context.Context) error {
@@ -53,7 +54,21 @@ func (c *awaitCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Host != "" {
+		if addresses, err = addresses.On(c.Host); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, errors.New("not ready after "+c.Timeout.String()))
 	defer cancel()
-	return front.Await(ctx, s, addresses, c.Component)
+	for _, name := range c.Components {
+		err := front.Await(ctx, s, addresses, name)
+		if errors.Is(err, front.ErrEnded) {
+			return &exitError{exitFailed, err} // whoever has started it can ask it why
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -149,8 +149,10 @@ func TestRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "stack")
+			root := t.TempDir()
+			dir := filepath.Join(root, "stack")
 			require.NoError(t, os.CopyFS(dir, os.DirFS(stackDir)))
+			require.NoError(t, os.CopyFS(filepath.Join(root, "tools"), os.DirFS(filepath.Join(stackDir, "..", "tools"))))
 			if c.edit != nil {
 				file := filepath.Join(dir, FileName)
 				text, err := os.ReadFile(file)

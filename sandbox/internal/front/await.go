@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -56,6 +57,12 @@ func Await(ctx context.Context, s *stack.Stack, addresses stack.Addresses, name 
 	return nil
 }
 
+// ErrEnded says that a container is not there any more: its name has been there, as it is started before it is waited for.
+var ErrEnded = errors.New("its container has ended")
+
+// goneFor is how often in a row a host name has to be unknown.
+const goneFor = 8
+
 // errFinal is an answer that asking again does not change.
 type errFinal struct{ error }
 
@@ -64,10 +71,16 @@ func (e errFinal) Unwrap() error { return e.error }
 func until(ctx context.Context, ask func(context.Context) error) error {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
-	for {
+	for gone := 0; ; {
 		one, cancel := context.WithTimeout(ctx, askFor)
 		err := ask(one)
 		cancel()
+		var unknown *net.DNSError
+		if gone++; !errors.As(err, &unknown) || !unknown.IsNotFound {
+			gone = 0
+		} else if gone == goneFor {
+			return fmt.Errorf("%w (%w)", ErrEnded, err)
+		}
 		var final errFinal
 		if err == nil || errors.As(err, &final) {
 			return err

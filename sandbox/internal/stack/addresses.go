@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 )
@@ -32,6 +33,23 @@ func (a Addresses) URL(component, port string) string {
 		return "http://" + hp
 	}
 	return ""
+}
+
+// On are the same ports on one host.
+func (a Addresses) On(host string) (Addresses, error) {
+	all := map[string]map[string]string{}
+	for component, ports := range a.Components {
+		all[component] = map[string]string{}
+		for name, address := range ports {
+			_, port, err := net.SplitHostPort(address)
+			if err != nil {
+				return a, fmt.Errorf("the address of %s: %w", component, err)
+			}
+			all[component][name] = net.JoinHostPort(host, port)
+		}
+	}
+	a.Components = all
+	return a, nil
 }
 
 // ReadAddresses reads an addresses.json.
