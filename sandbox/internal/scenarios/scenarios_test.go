@@ -42,6 +42,11 @@ func TestABrokenFileIsRefusedLineByLine(t *testing.T) {
 		"broken.yml:15: a metric has either a value",
 		"broken.yml:17: a notification has a receiver",
 		"broken.yml:19: a budget has an slo",
+		"broken.yml:21: lines are looked for by a query",
+		"broken.yml:22: lines: by must be after from",
+		"broken.yml:24: traces are looked for by the service",
+		"broken.yml:24: traces: what is absent is neither above nor below",
+		"broken.yml:25: 11m is after the end",
 	} {
 		assert.Contains(t, r.Results[0].Detail, want)
 	}
@@ -75,6 +80,13 @@ func TestWhatIsNotMetIsSaid(t *testing.T) {
 		"unmet.yml:21: CollectorDown map[] is not inhibited",
 		"unmet.yml:23: burn rate of no-such-objective has 0 values",
 		"unmet.yml:24: error budget left of collection-availability is ",
+		"unmet.yml:26: service:shipping-collector finds 0 lines from 5m to 7m, and is to find at least one",
+		"unmet.yml:27: service:query-api finds ",
+		"unmet.yml:28: service:query-api finds ",
+		"unmet.yml:30: 0 traces from 5m to 7m have a span of shipping-collector, and there are to be at least one",
+		"unmet.yml:31: ",
+		"unmet.yml:32: 0 traces from 5m to 7m have a span of flink validate slower than 10s",
+		"unmet.yml:33: 0 traces from 5m to 7m have a span of flink validate without its parent",
 	} {
 		assert.Contains(t, r.Results[0].Detail, want)
 	}
