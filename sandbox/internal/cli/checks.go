@@ -2,12 +2,16 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+
+	"gopkg.in/yaml.v3"
 
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/logstash"
 	"obsandbox/sandbox/internal/platform"
+	"obsandbox/sandbox/internal/routes"
 	"obsandbox/sandbox/internal/slo"
 	"obsandbox/sandbox/internal/stack"
 	"obsandbox/sandbox/internal/viewer"
@@ -16,7 +20,7 @@ import (
 // checks are what has to hold before anything starts: those of every run, and those of the components that this program
 // serves itself.
 func checks() []embedded.Check {
-	return append(embedded.Checks(), checkLogstash, checkPlatform, checkObjectives, checkGrafana)
+	return append(embedded.Checks(), checkLogstash, checkPlatform, checkNotifications, checkObjectives, checkGrafana)
 }
 
 // checkLogstash compiles the pipelines, as logstash --config.test_and_exit does.
@@ -37,6 +41,29 @@ func checkPlatform(_ context.Context, in embedded.Input) error {
 		return nil
 	}
 	return platform.Check(platform.Config{StackDir: in.Stack.Dir, Replace: in.Replace, Join: in.Join, Faults: in.Faults})
+}
+
+// checkNotifications executes the templates of Alertmanager's receivers.
+func checkNotifications(_ context.Context, in embedded.Input) error {
+	files := in.Files["alertmanager"]
+	if !in.Runs("alertmanager") || len(files) == 0 {
+		return nil
+	}
+	var running struct {
+		Templates []string `yaml:"templates"`
+	}
+	if err := yaml.Unmarshal(files[0].Running, &running); err != nil {
+		return nil // amtool says it with its place
+	}
+	var templates []string
+	for _, pattern := range running.Templates {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return fmt.Errorf("templates of alertmanager: %w", err)
+		}
+		templates = append(templates, found...)
+	}
+	return routes.CheckTemplates(in.Stack.Path(files[0].Name), templates)
 }
 
 // checkObjectives reads slos.yaml, of which Prometheus' rules are made.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,6 +76,21 @@ func (st *starter) explain(c stack.Component, files []stack.Rendered, output str
 		errs = append(errs, &stack.FileError{File: st.stack.Path(files[0].Name), Msg: strings.TrimSpace(output)})
 	}
 	return errors.Join(errs...)
+}
+
+// explainStart finds, in the last lines of a program that has not started, a fault of its configuration that its checker
+// does not see: Jaeger looks up storages by their names only when it starts.
+func (st *starter) explainStart(c stack.Component, lines []string) error {
+	if c.Program != "jaeger" || len(st.files[c.Name]) == 0 {
+		return nil
+	}
+	main := st.files[c.Name][0]
+	for _, line := range slices.Backward(lines) {
+		if text, ok := strings.CutPrefix(line, "Error: "); ok && lineOf(main.Running, text) > 0 {
+			return st.placed(main, 0, text)
+		}
+	}
+	return nil
 }
 
 // placed is a fault at a line of the file that runs (0: not known), told as a place in the file that is checked in.

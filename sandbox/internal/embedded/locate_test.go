@@ -120,6 +120,24 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// What Jaeger says at its end where a storage has another name than it is asked for, and where a port is taken.
+func TestExplainStart(t *testing.T) {
+	t.Parallel()
+	config := []byte("extensions:\n  jaeger_query:\n    storage:\n      traces: span\n  jaeger_storage:\n    backends:\n      spans: {}\n")
+	st := &starter{stack: &stack.Stack{Dir: "/repo/stack"}, files: map[string][]stack.Rendered{
+		"jaeger": {{Name: "jaeger/config.yaml", Path: "/run/config/jaeger/config.yaml", Original: config, Running: config}},
+	}}
+	c := stack.Component{Name: "jaeger", Program: "jaeger"}
+	assert.EqualError(t, st.explainStart(c, []string{
+		"2026-11-26T10:08:39.285Z	info	Starting shutdown...",
+		"Error: failed to start extensions: cannot find factory for trace storage span: cannot find definition of storage 'span' in the configuration for extension 'jaeger_storage'",
+		"2026/11/26 10:08:39 failed to start extensions",
+	}), "/repo/stack/jaeger/config.yaml:4: failed to start extensions: cannot find factory for trace storage span: "+
+		"cannot find definition of storage 'span' in the configuration for extension 'jaeger_storage'")
+	assert.NoError(t, st.explainStart(c, []string{"Error: cannot start pipelines: listen tcp 127.0.0.1:4318: bind: address already in use"}))
+	assert.NoError(t, st.explainStart(stack.Component{Name: "kafka"}, []string{"Error: 'span'"}))
+}
+
 func TestSetup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -19,6 +19,9 @@ type unit struct {
 	prepare func(ctx context.Context, progress func(string)) (command, error)
 	// release lets go of the ports that are held for the unit; called before every start.
 	release func()
+	// explain is what the last lines of a process that was never ready say of its configuration, nil where they say
+	// nothing of it; nil where nothing is known of its lines.
+	explain func(lines []string) error
 	// probe asks once whether it is ready.
 	probe func(context.Context) error
 	// setup is what is done each time it has become ready, before others may use it; nil for nothing.
@@ -148,6 +151,11 @@ func (s *supervisor) keep(ctx context.Context, u *unit) error {
 		}
 		if !s.everReady(u) {
 			early++
+			if u.explain != nil {
+				if err := u.explain(life.lines); err != nil {
+					return fail(&StartError{Component: u.name, Fate: life.fate, Lines: life.lines, Log: u.log, Err: err})
+				}
+			}
 			if life.code == refusedCode || early >= maxEarlyDeaths {
 				return fail(&StartError{Component: u.name, Fate: life.fate, Lines: life.lines, Log: u.log})
 			}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"obsandbox/sandbox/internal/stack"
 )
 
 const patience = 20 * time.Second
@@ -117,6 +119,23 @@ func TestComponentThatCannotStart(t *testing.T) {
 			assert.Len(t, rec.of("good", Stopped), 1)
 		})
 	}
+}
+
+// Where the lines of a process explain its end, it is not started again.
+func TestComponentWhoseEndIsExplained(t *testing.T) {
+	t.Parallel()
+	u := testUnit(t.TempDir(), "bad", freeAddress(t), helper("die"))
+	u.explain = func(lines []string) error {
+		assert.Equal(t, []string{"no space left"}, lines)
+		return &stack.FileError{File: "/stack/bad.yml", Line: 3, Msg: "no such storage"}
+	}
+	spawn, err := newSpawner([]string{os.Args[0]})
+	require.NoError(t, err)
+	defer spawn.close()
+	rec := &recorder{}
+	err = newSupervisor([]*unit{u}, spawn, testTiming(), rec.add).run(t.Context(), func() { t.Error("all ready") })
+	assert.EqualError(t, err, "/stack/bad.yml:3: no such storage")
+	assert.Len(t, rec.of("bad", Starting), 1)
 }
 
 func TestComponentThatCannotBePrepared(t *testing.T) {

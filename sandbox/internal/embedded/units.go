@@ -91,6 +91,7 @@ func (st *starter) units(components []stack.Component, ports *reservation, progs
 			addresses: st.run.Addresses.Components[c.Name], address: st.run.Addresses.Of(c.Name, c.Ready.Port),
 			log:     logFile(st.run.Dir, c.Name),
 			release: func() { ports.release(c.Name) },
+			explain: func(lines []string) error { return st.explainStart(c, lines) },
 			probe:   probeOf(client, c, st.run.Addresses, topics),
 			setup:   setupOf(client, st.stack, c, st.run.Addresses),
 			prepare: func(ctx context.Context, progress func(string)) (command, error) {

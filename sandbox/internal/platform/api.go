@@ -43,6 +43,18 @@ type faultState struct {
 	Active []world.Active `json:"active"`
 }
 
+// index is what somebody reads who opens the API in a browser.
+const index = `The simulated ingestion platform.
+
+GET    /api/state            pods, hosts, events per second
+GET    /api/faults           what can break, and what is broken
+PUT    /api/faults/NAME      break it (?service=NAME, ?for=5m)
+DELETE /api/faults/NAME      mend it
+GET    /api/notifications    what Alertmanager has sent
+POST   /slack/services/…     the stand-in of Slack's incoming webhooks
+POST   /v2/enqueue           the stand-in of PagerDuty's Events API v2
+`
+
 // api is the platform's own API.
 func (p *platform) api() http.Handler {
 	mux := http.NewServeMux()
@@ -54,6 +66,7 @@ func (p *platform) api() http.Handler {
 	mux.HandleFunc("GET /api/faults/{name}", p.oneFault)
 	mux.HandleFunc("PUT /api/faults/{name}", p.setFault)
 	mux.HandleFunc("DELETE /api/faults/{name}", p.clearFault)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, index) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, refusal("%s: no such path (there are: /api/state, /api/faults, /api/notifications, /slack/services/…, /v2/enqueue, /-/ready)", r.URL.Path))
 	})

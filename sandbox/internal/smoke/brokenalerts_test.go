@@ -155,6 +155,13 @@ func succeeds(kind, service string) string {
 
 var brokenPlatform = []breakage{
 	{
+		name: "a broker is no target",
+		breaks: func(w *world) {
+			w.hosts = append(w.hosts, jsonObject{"name": "kafka-3", "address": "kafka-3.kafka:7071"})
+		},
+		fails: []string{"prometheus leaves out no host of the cluster"}, says: "kafka-3 (kafka-3.kafka:7071)", at: "prometheus.yml:18",
+	},
+	{
 		name:   "the Kubernetes API does not say what it is",
 		breaks: func(w *world) { w.answers["platform/kubernetes /version"] = `{}` },
 		fails:  []string{"platform answers"},

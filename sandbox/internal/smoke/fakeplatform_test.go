@@ -16,6 +16,8 @@ import (
 // fakePlatform is the cluster with its pods, and the way to them.
 type fakePlatform struct {
 	pods []corev1.Pod
+	// hosts are the targets' addresses, by name.
+	hosts []any
 	// pagesOf are metrics pages by "host:port".
 	pagesOf map[string]string
 	// dead answer no liveness probe, deaf miss Kafka whatever the faults are; both by the pod's name.
@@ -44,7 +46,8 @@ func (w *world) startPlatform() {
 		"GET /api/v1/namespaces/data-ingestion/pods": all,
 	})
 	w.serve("platform", "api", map[string]handler{
-		"GET /-/ready": func(*http.Request) (any, error) { return "ready", nil },
+		"GET /-/ready":   func(*http.Request) (any, error) { return "ready", nil },
+		"GET /api/state": func(*http.Request) (any, error) { return jsonObject{"hosts": w.hosts}, nil },
 		"GET /api/notifications": func(*http.Request) (any, error) {
 			if w.recorded == nil {
 				return []any{}, nil

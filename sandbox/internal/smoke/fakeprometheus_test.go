@@ -72,6 +72,9 @@ prometheus_notifications_alertmanagers_discovered 1
 			}
 		}
 	}
+	for _, target := range w.targets {
+		w.hosts = append(w.hosts, jsonObject{"name": "host", "address": target.labels["instance"]})
+	}
 	groups, err := loadRuleGroups(w.stack)
 	require.NoError(w.t, err)
 	for _, g := range groups {

@@ -37,6 +37,10 @@ func logChecks(e *env) []*check {
 			assert: func(ctx context.Context) (string, error) { return e.lineArrived(ctx, line, a) },
 		}
 	}
+	refused := arrive(lineRefused, "a log line whose document Elasticsearch refuses is kept, and tagged as such", arrival{layer: "unknown", failed: true})
+	if file := e.confWith("dead_letter_queue"); file != "" {
+		refused.file, refused.line = file, lineWith(file, "dead_letter_queue")
+	}
 	lines := []*check{
 		arrive(lineStandard, "a log line in the standard is found in its layer's index, with every field", arrival{
 			layer: "collection", fields: standard,
@@ -54,7 +58,7 @@ func logChecks(e *env) []*check {
 			layer: "unknown", fields: map[string]string{"level": "ERROR"},
 		}),
 		arrive(lineMalformed, "a malformed log line is kept, and tagged as such", arrival{layer: "unknown", failed: true}),
-		arrive(lineRefused, "a log line whose document Elasticsearch refuses is kept, and tagged as such", arrival{layer: "unknown", failed: true}),
+		refused,
 	}
 	e.arrivals = lines
 	once := &check{
@@ -76,14 +80,18 @@ func logChecks(e *env) []*check {
 }
 
 // pipelineFile is the Logstash pipeline, for the reader of a failure; empty where the stack has none.
-func (e *env) pipelineFile() string {
+func (e *env) pipelineFile() string { return e.confWith("") }
+
+// confWith is the first of Logstash's pipelines that has a text; empty where none has.
+func (e *env) confWith(text string) string {
 	c, err := e.stack.Component("logstash")
 	if err != nil {
 		return ""
 	}
 	for _, name := range c.Config {
-		if strings.HasSuffix(name, ".conf") {
-			return e.stack.Path(name)
+		file := e.stack.Path(name)
+		if strings.HasSuffix(name, ".conf") && (text == "" || lineWith(file, text) > 0) {
+			return file
 		}
 	}
 	return ""
@@ -110,7 +118,11 @@ func (e *env) lineArrived(ctx context.Context, line string, want arrival) (strin
 	if len(docs) == 0 {
 		sent := e.logs.at(line)
 		file := e.pipelineFile()
-		return "", at(file, lineWith(file, "topics"), &mismatch{
+		topics := lineWith(file, "topics")
+		if line == lineRefused {
+			topics = 0 // another pipeline brings it
+		}
+		return "", at(file, topics, &mismatch{
 			"a document in " + wantIndex + ", from " + excerpt(sent.Value),
 			fmt.Sprintf("no document in %s (sent to partition %d, offset %d)", logIndices, sent.Partition, sent.Offset), look,
 		})
@@ -198,6 +210,9 @@ func (e *env) fieldsAreTyped(ctx context.Context) (string, error) {
 	if err := e.logs.wait(ctx); err != nil {
 		return "", err
 	}
+	if err := e.fieldsHaveTypes(ctx); err != nil {
+		return "", err
+	}
 	when := e.logs.times[lineStandard]
 	this := term("event_id", e.logs.eventID(lineStandard))
 	queries := []struct {
@@ -230,9 +245,6 @@ func (e *env) fieldsAreTyped(ctx context.Context) (string, error) {
 			"the standard line is found by each of its fields", "not found where " + strings.Join(faults, "; "),
 			fmt.Sprintf("%s/%s/_mapping", e.addr.URL("elasticsearch", "http"), logIndices),
 		}
-	}
-	if err := e.fieldsHaveTypes(ctx); err != nil {
-		return "", err
 	}
 	return fmt.Sprintf("%d queries", len(queries)), nil
 }

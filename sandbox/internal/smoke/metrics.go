@@ -1,6 +1,7 @@
 package smoke
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -52,7 +53,7 @@ func metricChecks(e *env) []*check {
 		}
 		all = append(all, &check{
 			name: "prometheus has the series that the rules in " + fileTail(file) + " select", needs: needs, file: file,
-			assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, wanted, err) },
+			assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, file, wanted, err) },
 		})
 	}
 	return append(all, objectivesCheck)
@@ -75,7 +76,7 @@ func (e *env) objectives(recorded map[string]bool) ([]selector, *check) {
 	wanted, err := selectors(exprs, recorded)
 	return wanted, &check{
 		name: "prometheus has the series that the SLOs select", needs: []string{"prometheus", "platform"}, file: file,
-		assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, wanted, err) },
+		assert: func(ctx context.Context) (string, error) { return e.seriesExist(ctx, file, wanted, err) },
 	}
 }
 
@@ -123,7 +124,7 @@ func selectors(exprs []string, except map[string]bool) ([]selector, error) {
 }
 
 // seriesExist asks for every selector; err says why there are none.
-func (e *env) seriesExist(ctx context.Context, wanted []selector, err error) (string, error) {
+func (e *env) seriesExist(ctx context.Context, file string, wanted []selector, err error) (string, error) {
 	if err != nil {
 		return "", final(err)
 	}
@@ -132,7 +133,7 @@ func (e *env) seriesExist(ctx context.Context, wanted []selector, err error) (st
 		return "", err
 	}
 	var empty []string
-	series := 0.0
+	series, line := 0.0, 0
 	for _, selector := range wanted {
 		count, err := e.query(ctx, "count("+selector.text+")")
 		if err != nil {
@@ -151,14 +152,16 @@ func (e *env) seriesExist(ctx context.Context, wanted []selector, err error) (st
 		}
 		if n == 0 {
 			empty = append(empty, selector.text)
+			name, _, _ := strings.Cut(selector.text, "{")
+			line = cmp.Or(line, lineWith(file, name))
 		}
 		series += n
 	}
 	if len(wanted) == 0 || len(empty) > 0 {
-		return "", &mismatch{
+		return "", at(file, line, &mismatch{
 			fmt.Sprintf("series for each of %d selectors", len(wanted)), "none for " + strings.Join(empty, ", "),
 			"metrics.yaml (who exposes it) and that job's targets",
-		}
+		})
 	}
 	return fmt.Sprintf("%d selectors, %.0f series", len(wanted), series) + pendingNote(len(pending)), nil
 }

@@ -109,11 +109,11 @@ func prometheusChecks(e *env) []*check {
 			},
 		},
 		{
-			name: "prometheus runs the checked-in configuration", needs: needs, file: cfg.file,
+			name: "prometheus runs the checked-in configuration", needs: needs, file: cfg.file, line: lineWith(cfg.file, "external_labels:"),
 			assert: func(ctx context.Context) (string, error) { return e.configLoaded(ctx, cfg) },
 		},
 		{
-			name: "prometheus has found alertmanager", needs: []string{"prometheus", "alertmanager"}, file: cfg.file,
+			name: "prometheus has found alertmanager", needs: []string{"prometheus", "alertmanager"}, file: cfg.file, line: max(1, lineWith(cfg.file, "alerting:")),
 			assert: func(ctx context.Context) (string, error) { return e.alertmanagerFound(ctx, cfg) },
 		},
 		{

@@ -72,7 +72,7 @@ func TestEachBreakageIsCaught(t *testing.T) {
 			w.mu.Lock()
 			c.breaks(w)
 			w.mu.Unlock()
-			rep := run(t, w, Options{attempts: 8, Deadline: 6 * time.Second})
+			rep := run(t, w, Options{attempts: 8, Deadline: 12 * time.Second})
 			slices.Sort(c.fails)
 			assert.Equal(t, c.fails, with(rep, report.Fail))
 			var details []string

@@ -40,15 +40,19 @@ func targetChecks(e *env) []*check {
 	}
 	return append(all,
 		&check{
-			name: "prometheus has the checked-in jobs and no other", needs: []string{"prometheus"}, file: cfg.file,
+			name: "prometheus has the checked-in jobs and no other", needs: []string{"prometheus"}, file: cfg.file, line: lineWith(cfg.file, "scrape_configs:"),
 			assert: func(ctx context.Context) (string, error) { return e.noOtherJob(ctx, cfg) },
 		},
 		&check{
-			name: "prometheus leaves out no pod that asks to be scraped", needs: needs, file: cfg.file,
+			name: "prometheus leaves out no pod that asks to be scraped", needs: needs, file: cfg.file, line: lineWith(cfg.file, "scrape_configs:"),
 			assert: func(ctx context.Context) (string, error) { return e.noPodLeftOut(ctx, cfg) },
 		},
 		&check{
-			name: "prometheus stores samples of every target", needs: needs, file: cfg.file,
+			name: "prometheus leaves out no host of the cluster", needs: needs, file: cfg.file, line: lineWith(cfg.file, "scrape_configs:"),
+			assert: e.noHostLeftOut,
+		},
+		&check{
+			name: "prometheus stores samples of every target", needs: needs, file: cfg.file, line: lineWith(cfg.file, "scrape_configs:"),
 			assert: func(ctx context.Context) (string, error) { return e.samplesStored(ctx) },
 		})
 }

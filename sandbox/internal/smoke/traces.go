@@ -30,23 +30,25 @@ func traceChecks(e *env) []*check {
 			},
 		},
 		{
-			name: "jaeger listens on every receiver's port", needs: needs, file: file,
+			name: "jaeger listens on every receiver's port", needs: needs, file: file, line: lineWith(file, "receivers:\n"),
 			assert: e.receiversListen,
 		},
 		{
-			name: "a trace sent over OTLP is found, with its four spans in order", needs: needs, file: file,
+			name: "a trace sent over OTLP is found, with its four spans in order", needs: needs, file: file, line: lineWith(file, "receivers:"),
 			assert: e.traceArrived,
 		},
 		{
-			name: "the platform's traces are found, with their four spans in order", needs: []string{"jaeger", "platform"}, file: file,
+			name: "the platform's traces are found, with their four spans in order", needs: []string{"jaeger", "platform"}, file: file, line: lineWith(file, "receivers:"),
 			assert: e.platformTraces,
 		},
 		{
-			name: "a log line's trace_id opens its trace", needs: append([]string{"jaeger"}, logWay...),
+			name: "a log line's trace_id opens its trace", needs: append([]string{"jaeger"}, logWay...), file: e.pipelineFile(),
+			line:   lineWith(e.pipelineFile(), "trace_id"),
 			assert: e.logOpensTrace,
 		},
 		{
-			name: "the platform's log lines open their traces", needs: append([]string{"jaeger", "platform"}, logWay...),
+			name: "the platform's log lines open their traces", needs: append([]string{"jaeger", "platform"}, logWay...), file: e.pipelineFile(),
+			line:   lineWith(e.pipelineFile(), "trace_id"),
 			assert: e.platformLogsOpenTraces,
 		},
 	}

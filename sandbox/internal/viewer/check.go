@@ -53,6 +53,9 @@ type providersFile struct {
 	} `yaml:"providers"`
 }
 
+// dashboardsDir is where the container of Grafana has stack/grafana/dashboards.
+const dashboardsDir = "/var/lib/grafana/dashboards"
+
 // Check reads what Grafana would be provisioned with. Errors name the file and the line.
 func Check(s *stack.Stack) error {
 	var errs []error
@@ -112,6 +115,10 @@ func checkDatasources(s *stack.Stack, file string) error {
 	// Links from one data source to another.
 	for i, d := range doc.Datasources {
 		errs = append(errs, checkLinks(file, doc.Datasources[i].Name, &d.JSONData, uids)...)
+		if sources := key(root, "datasources").Content; d.Type != "" && i < len(sources) {
+			checker := sourceChecker{stack: s, file: file, name: d.Name}
+			errs = append(errs, checker.check(d.Type, sources[i])...)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -141,6 +148,9 @@ func checkProviders(_ *stack.Stack, file string) error {
 	var errs []error
 	for i, p := range doc.Providers {
 		path, _ := p.Options["path"].(string)
+		if path != "" && path != dashboardsDir {
+			errs = append(errs, &stack.FileError{File: file, Line: lineOf(root, "providers", i), Msg: fmt.Sprintf("options.path is %s, and the dashboards are mounted at %s", path, dashboardsDir)})
+		}
 		if p.Name == "" || p.Type != "file" || path == "" {
 			errs = append(errs, &stack.FileError{File: file, Line: lineOf(root, "providers", i), Msg: "a provider needs a name, type: file, and options.path"})
 		}
