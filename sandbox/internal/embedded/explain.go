@@ -86,8 +86,9 @@ func (st *starter) explainStart(c stack.Component, lines []string) error {
 	}
 	main := st.files[c.Name][0]
 	for _, line := range slices.Backward(lines) {
-		if text, ok := strings.CutPrefix(line, "Error: "); ok && lineOf(main.Running, text) > 0 {
-			return st.placed(main, 0, text)
+		text, ok := strings.CutPrefix(line, "Error: ")
+		if at := lineOfFirst(main.Running, text); ok && at > 0 {
+			return st.placed(main, at, text)
 		}
 	}
 	return nil

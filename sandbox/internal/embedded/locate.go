@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	quoted = regexp.MustCompile("\"([^\"]{2,})\"|'([^']{2,})'|\\[([^\\]]{2,})\\]")
+	quoted = regexp.MustCompile("\"([^\"]*)\"|'([^']{2,})'|\\[([^\\]]{2,})\\]")
 	// Go's errors quote regular expressions so; Prometheus has put anchors around them.
 	anchored = regexp.MustCompile("`(?:\\^\\(\\?s:)?(.+?)(?:\\)\\$)?`")
 	// Jaeger names places so: service::pipelines::traces.
@@ -32,8 +32,9 @@ func lineOf(data []byte, message string) int {
 	}
 	found := quoted.FindAllStringSubmatch(message, -1)
 	for i := range found { // the last is the most particular
-		m := found[len(found)-1-i]
-		words = append(words, m[1]+m[2]+m[3])
+		if m := found[len(found)-1-i]; len(m[1]+m[2]+m[3]) > 1 {
+			words = append(words, m[1]+m[2]+m[3])
+		}
 	}
 	for _, m := range anchored.FindAllStringSubmatch(message, -1) {
 		words = append(words, m[1])
@@ -66,7 +67,9 @@ func lineOfFirst(data []byte, message string) int {
 		words = append(words, m[1])
 	}
 	for _, m := range quoted.FindAllStringSubmatch(message, -1) {
-		words = append(words, m[1]+m[2]+m[3])
+		if len(m[1]+m[2]+m[3]) > 1 {
+			words = append(words, m[1]+m[2]+m[3])
+		}
 	}
 	lines := strings.Split(string(data), "\n")
 	if line := lineOfWords(lines, words); line > 0 {
@@ -79,10 +82,13 @@ func lineOfFirst(data []byte, message string) int {
 	return lineOfWords(lines, words)
 }
 
-// lineOfValue is the one line where one of the words is all there is after a key; 0 where there is no such line, or where
-// there are several.
+// lineOfValue is the one line where a word, of those that stand somewhere the first, is all there is after a key; 0 where
+// there is no such line, or where there are several.
 func lineOfValue(lines, words []string) int {
 	for _, word := range words {
+		if last, _ := occurrences(lines, word); last == 0 {
+			continue
+		}
 		found := 0
 		for i, line := range lines {
 			_, value, ok := strings.Cut(line, ": ")
@@ -95,9 +101,7 @@ func lineOfValue(lines, words []string) int {
 			}
 			found = i + 1
 		}
-		if found > 0 {
-			return found
-		}
+		return found
 	}
 	return 0
 }

@@ -29,6 +29,7 @@ jobs:
     pods: (.+)
 pipelines:
   traces: {}
+  y: a $trace b
 `
 
 func TestLineOf(t *testing.T) {
@@ -42,6 +43,8 @@ func TestLineOf(t *testing.T) {
 		"error parsing regexp: missing closing ): `^(?s:(.+)$`":       10,
 		`unknown Kubernetes SD role "pods"`:                           11,
 		`service::pipelines::traces: must have at least one exporter`: 14,
+		`"redis": annotation "service": undefined variable "pods"`:    11,
+		`rule "pods": annotation "x": undefined variable "$trace"`:    15,
 		`something "nowhere" else`:                                    0,
 		`nothing is quoted`:                                           0,
 	} {
