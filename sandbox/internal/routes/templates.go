@@ -26,7 +26,7 @@ func CheckTemplates(file string, files []string) error {
 	}
 	known, err := template.FromGlobs(files)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return templateFault(file, value(root, "templates").Line, files, err)
 	}
 	if known.ExternalURL, err = url.Parse(externalURL); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -39,7 +39,7 @@ func CheckTemplates(file string, files []string) error {
 			if err == nil {
 				continue
 			}
-			if fault := templateFault(file, node, files, err); !seen[fault.Error()] {
+			if fault := templateFault(file, node.Line, files, err); !seen[fault.Error()] {
 				seen[fault.Error()] = true
 				errs = append(errs, fault)
 			}
@@ -66,8 +66,9 @@ func walkTexts(node *yaml.Node, fn func(*yaml.Node)) {
 // configuration), line and column.
 var placeInTemplate = regexp.MustCompile(`^template: ([^:]*):(\d+)(?::\d+)?: (.*)$`)
 
-func templateFault(file string, node *yaml.Node, files []string, err error) error {
-	text, line := strings.TrimSpace(err.Error()), node.Line
+// templateFault is an error of a template that stands in that line of the file, or in one of the template files.
+func templateFault(file string, line int, files []string, err error) error {
+	text := strings.TrimSpace(err.Error())
 	if m := placeInTemplate.FindStringSubmatch(text); m != nil {
 		text = m[3]
 		for _, f := range files {
@@ -77,7 +78,7 @@ func templateFault(file string, node *yaml.Node, files []string, err error) erro
 			}
 		}
 	}
-	return &stack.FileError{File: file, Line: line, Msg: "no notification would be sent: " + strings.TrimPrefix(text, `executing "" at `)}
+	return &stack.FileError{File: file, Line: line, Msg: strings.TrimPrefix(text, `executing "" at `)}
 }
 
 // samples are groups of alerts as Alertmanager hands them to templates: firing and resolved, with and without what an

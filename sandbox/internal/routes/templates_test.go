@@ -20,11 +20,12 @@ func TestCheckTemplates(t *testing.T) {
 	config, texts := filepath.Join(dir, "alertmanager", "alertmanager.yml"), filepath.Join(dir, "alertmanager", "templates", "notifications.tmpl")
 	require.NoError(t, CheckTemplates(config, []string{texts}))
 	for _, c := range []struct{ file, old, with, want string }{
-		{config, `template "slack.title"`, `template "slack.titel"`, `alertmanager.yml:31: no notification would be sent: <{{template "slack.titel" .}}>: template "slack.titel" not defined`},
-		{config, `{{ template "slack.color" . }}`, `{{ template "slack.color" . }`, "alertmanager.yml:30: no notification would be sent: "},
-		{config, ".GroupLabels.layer", ".GrpLabels.layer", "alertmanager.yml:43: no notification would be sent: "},
-		{texts, ".CommonLabels.severity", ".CommonLabel.severity", "notifications.tmpl:8: no notification would be sent: "},
-		{texts, `template "line" $alert`, `template "lin" $alert`, "notifications.tmpl:27: no notification would be sent: "},
+		{config, `template "slack.title"`, `template "slack.titel"`, `alertmanager.yml:31: <{{template "slack.titel" .}}>: template "slack.titel" not defined`},
+		{config, `{{ template "slack.color" . }}`, `{{ template "slack.color" . }`, "alertmanager.yml:30: "},
+		{config, ".GroupLabels.layer", ".GrpLabels.layer", "alertmanager.yml:43: "},
+		{texts, "{{ define", "{{ defne", `notifications.tmpl:3: function "defne" not defined`},
+		{texts, ".CommonLabels.severity", ".CommonLabel.severity", "notifications.tmpl:8: "},
+		{texts, `template "line" $alert`, `template "lin" $alert`, "notifications.tmpl:27: "},
 	} {
 		here := map[string]string{}
 		for _, file := range []string{config, texts} {
