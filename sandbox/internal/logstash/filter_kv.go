@@ -1,7 +1,6 @@
 package logstash
 
 import (
-	"errors"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -135,42 +134,65 @@ func (f *kv) expressions(b *build) {
 }
 
 func (f *kv) filter(e *event.Event) error {
-	found := map[string]any{}
+	found := &pairs{values: map[string]any{}}
+	for _, d := range f.defaults {
+		found.set(d.Key, d.Value.Plain())
+	}
+	parsed := &pairs{values: map[string]any{}}
 	switch v := e.Get(f.source).(type) {
 	case string:
-		f.parse(v, e, found)
+		f.parse(v, e, parsed)
 	case []any:
 		for _, item := range v {
 			if s, ok := item.(string); ok {
-				f.parse(s, e, found)
+				f.parse(s, e, parsed)
 			}
 		}
 	}
-	for _, d := range f.defaults {
-		if _, ok := found[d.Key]; !ok {
-			found[d.Key] = d.Value.Plain()
-		}
+	for _, k := range parsed.keys {
+		found.set(k, parsed.values[k])
 	}
-	if len(found) == 0 {
+	if len(found.keys) == 0 {
 		return nil
 	}
-	var errs []error
-	if f.hasTarget {
-		errs = append(errs, e.Set(f.target, found))
-	} else {
-		for _, k := range sortedKeys(found) {
-			ref, err := event.ParseRef(k)
-			if err == nil {
-				err = e.Set(ref, found[k])
-			}
-			errs = append(errs, err)
-		}
-	}
-	if err := errors.Join(append(errs, f.matched(e))...); err != nil {
+	if err := f.set(e, found); err != nil {
 		f.log.Warn("kv: an exception while parsing", "error", err)
 		tagAll(e, f.tagOnFailure)
 	}
 	return nil
+}
+
+// set writes what was found into the event, in the order of the text, up to the first that cannot be set.
+func (f *kv) set(e *event.Event, found *pairs) error {
+	if f.hasTarget {
+		if err := e.Set(f.target, found.values); err != nil {
+			return err
+		}
+		return f.matched(e)
+	}
+	for _, k := range found.keys {
+		ref, err := event.ParseRef(k)
+		if err == nil {
+			err = e.Set(ref, found.values[k])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return f.matched(e)
+}
+
+// pairs are keys with their values, in the order in which the keys came.
+type pairs struct {
+	keys   []string
+	values map[string]any
+}
+
+func (p *pairs) set(key string, value any) {
+	if _, known := p.values[key]; !known {
+		p.keys = append(p.keys, key)
+	}
+	p.values[key] = value
 }
 
 func fillAll(templates []*event.Template, e *event.Event) []string {
@@ -181,7 +203,7 @@ func fillAll(templates []*event.Template, e *event.Event) []string {
 	return out
 }
 
-func (f *kv) parse(text string, e *event.Event, found map[string]any) {
+func (f *kv) parse(text string, e *event.Event, found *pairs) {
 	if !f.splitter.MatchString(text) {
 		return
 	}
@@ -214,25 +236,25 @@ func (f *kv) parse(text string, e *event.Event, found map[string]any) {
 		}
 		key = f.prefix.Fill(e) + key
 		value = change(value, f.trimValue, f.removeValue, f.transformVal)
-		have, known := found[key]
+		have, known := found.values[key]
 		if known && !f.duplicates && includes(have, value) {
 			continue
 		}
 		item := any(value)
 		if f.recursive {
-			inner := map[string]any{}
-			if f.parse(value, e, inner); len(inner) > 0 {
-				item = inner
+			inner := &pairs{values: map[string]any{}}
+			if f.parse(value, e, inner); len(inner.keys) > 0 {
+				item = inner.values
 			}
 		}
 		switch {
 		case !known:
-			found[key] = item
+			found.set(key, item)
 		default:
 			if list, ok := have.([]any); ok {
-				found[key] = append(list, item)
+				found.set(key, append(list, item))
 			} else {
-				found[key] = []any{have, item}
+				found.set(key, []any{have, item})
 			}
 		}
 	}

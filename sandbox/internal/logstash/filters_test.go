@@ -96,6 +96,7 @@ func TestMutate(t *testing.T) {
 		{"split then join", `mutate { join => { "a" => "-" } split => { "a" => "," } }`, `{"a":"1,2"}`, []string{`{"a":"1-2"}`}},
 		{"merge lists, texts and hashes", `mutate { merge => { "a" => "b" "h" => "g" "n" => "b" } }`, `{"a":"x","b":["y"],"h":{"k":1,"l":1},"g":{"l":2}}`,
 			[]string{`{"a":["x","y"],"b":["y"],"h":{"k":1,"l":2},"g":{"l":2},"n":["y"]}`}},
+		{"a hash's entries run in the order of Java's HashMap", `mutate { rename => { "b" => "c" "a" => "b" } }`, `{"a":1,"b":2}`, []string{`{"c":1}`}},
 		{"merge several fields into a list, and into a single value, where the last one stays", `mutate { merge => { "l" => ["w","w"] "s" => ["w","x"] } }`, `{"l":["a"],"s":"a","w":"b","x":"c"}`, []string{`{"l":["a","b","b"],"s":["a","c"],"w":"b","x":"c"}`}},
 		{"convert is strict about underscores and points", `mutate { convert => { "a" => "integer" } } mutate { convert => { "b" => "integer" } } mutate { convert => { "b" => "float" } } mutate { convert => { "c" => "float" } }`,
 			`{"a":"1__0","b":"5.","c":"5."}`, []string{`{"a":"1__0","b":5.0,"c":"5.","tags":["_mutate_error"]}`}},

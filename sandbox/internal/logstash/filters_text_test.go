@@ -82,6 +82,7 @@ func TestKV(t *testing.T) {
 		{"empty values are left out", `kv { target => "kv" }`, `{"message":"a=\"\" c=1"}`, []string{`{"message":"a=\"\" c=1","kv":{"c":"1"}}`}},
 		{"recursive", `kv { target => "kv" recursive => true }`, `{"message":"a=(b=1 c=2)"}`, []string{`{"message":"a=(b=1 c=2)","kv":{"a":{"b":"1","c":"2"}}}`}},
 		{"a list", `kv { target => "kv" source => "l" }`, `{"l":["a=1","b=2",3]}`, []string{`{"l":["a=1","b=2",3],"kv":{"a":"1","b":"2"}}`}},
+		{"the first key that cannot be set ends it", `kv { add_tag => ["x"] }`, `{"message":"b=1 @timestamp=x a=1"}`, []string{`{"message":"b=1 @timestamp=x a=1","b":"1","tags":["_kv_filter_error"]}`}},
 		{"nothing found", `kv { add_tag => ["x"] }`, `{"message":"nothing"}`, []string{`{"message":"nothing"}`}},
 		{"a key that is no reference", `kv { }`, `{"message":"[a=1"}`, []string{`{"message":"[a=1","tags":["_kv_filter_error"]}`}},
 	})
@@ -100,6 +101,7 @@ func TestDissect(t *testing.T) {
 		{"a delimiter is missing", `dissect { mapping => { "message" => "%{a},%{b}" } tag_on_failure => ["bad"] }`, `{"message":"x"}`, []string{`{"message":"x","tags":["bad"]}`}},
 		{"an empty text", `dissect { mapping => { "message" => "%{a}" } }`, `{"message":""}`, []string{`{"message":"","tags":["_dissectfailure"]}`}},
 		{"no field, no work", `dissect { mapping => { "other" => "%{a}" } add_tag => ["x"] }`, `{"message":"a"}`, []string{`{"message":"a"}`}},
+		{"a whole number stays one as a float", `dissect { mapping => { "message" => "%{a} %{b}" } convert_datatype => { "a" => "float" "b" => "float" } }`, `{"message":"12 1e3"}`, []string{`{"message":"12 1e3","a":12,"b":1000.0}`}},
 		{"types", `dissect { mapping => { "message" => "%{i} %{f} %{x}" } convert_datatype => { "i" => "int" "f" => "float" "x" => "int" "none" => "int" } add_tag => ["ok"] }`, `{"message":"12 1.5 y"}`,
 			[]string{`{"message":"12 1.5 y","i":12,"f":1.5,"x":"y","tags":["ok","_dataconversionuncoercible_x_int","_dataconversionnullvalue_none_int"]}`}},
 	})

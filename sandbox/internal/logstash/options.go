@@ -163,7 +163,7 @@ func (b *build) list(name string, def ...string) []string {
 	return out
 }
 
-// hash is an option that takes a hash; an even list stands for one, as for Logstash.
+// hash is an option that takes a hash, in the order in which Logstash works it off; an even list stands for one, as for Logstash.
 func (b *build) hash(name string) lang.Hash {
 	o := b.option(name)
 	if o == nil {
@@ -171,7 +171,7 @@ func (b *build) hash(name string) lang.Hash {
 	}
 	switch v := o.Value.Any.(type) {
 	case lang.Hash:
-		return v
+		return javaOrder(v)
 	case []lang.Value:
 		if len(v)%2 == 0 {
 			var h lang.Hash
