@@ -104,7 +104,9 @@ func TestRefusals(t *testing.T) {
 		{"an environment variable without a default", "input { kafka { topics => [\"${NO_SUCH_TOPIC}\"] } }", "cannot evaluate ${NO_SUCH_TOPIC}"},
 		{"gsub with two elements", "filter { mutate { gsub => [\"a\", \"b\"] } }", "expected three elements"},
 		{"bad conversion", "filter { mutate { convert => { \"a\" => \"int\" } } }", "invalid conversion type \"int\" for a"},
-		{"template management", "output { elasticsearch { index => \"a\" ilm_enabled => false } }", "option manage_template is missing"},
+		{"template management", "output { elasticsearch { index => \"a\" template_name => \"logs\" } }", "option manage_template: set it to false"},
+		{"Logstash's own template", "output { elasticsearch { index => \"logstash-%{+yyyy}\" ilm_enabled => false } }", "option manage_template: set it to false"},
+		{"life cycle management", "output { elasticsearch { index => \"a\" ilm_policy => \"p\" } }", "option ilm_enabled: set it to false"},
 		{"conditional input", "input { if [a] { stdin { } } }", "inputs cannot stand in a conditional"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

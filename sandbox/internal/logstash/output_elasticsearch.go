@@ -81,17 +81,22 @@ func newElasticsearch(b *build) (output, error) {
 	return out, b.done()
 }
 
-// indexManagement checks the options of templates and life cycles: both are put into the cluster by whoever owns it,
-// so an output that would do so itself is refused.
+// indexManagement checks the options of templates and life cycles: both are put into the cluster by whoever owns it, so an
+// output that would do so itself is refused. Logstash does it by default, but to indices of its own name alone: where the
+// index has another name and nothing is said of templates, the default changes nothing.
 func (b *build) indexManagement() {
-	b.required("manage_template", "ilm_enabled")
-	if b.boolean("manage_template", false) {
-		b.fail("manage_template", "set it to false: this runner installs no index template")
+	own := strings.HasPrefix(b.str("index", "logstash"), "logstash") || strings.HasPrefix(b.str("index", ""), "ecs-logstash")
+	for _, name := range []string{"template", "template_name", "template_overwrite", "template_api"} {
+		own = own || b.option(name) != nil
 	}
-	if b.oneOf("ilm_enabled", "false", "true", "false", "auto") != "false" {
+	if b.boolean("manage_template", own) {
+		b.fail("manage_template", "set it to false: this runner installs no index template, and Logstash would")
+	}
+	own = own || b.find("ilm_rollover_alias") != nil || b.find("ilm_pattern") != nil || b.find("ilm_policy") != nil
+	if ilm := b.oneOf("ilm_enabled", "auto", "true", "false", "auto"); ilm == "true" || ilm == "auto" && own {
 		b.fail("ilm_enabled", "set it to false: the index template carries the policy")
 	}
-	b.ignore("template", "template_name", "template_overwrite", "template_api", "ilm_rollover_alias", "ilm_pattern", "ilm_policy")
+	b.ignore("ilm_rollover_alias", "ilm_pattern", "ilm_policy")
 }
 
 func (b *build) bulkClient() *bulkClient {
