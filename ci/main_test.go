@@ -86,7 +86,7 @@ func TestSandbox(t *testing.T) {
 
 	for name, want := range map[string][]string{
 		"kafka":         {"from(address:registry.example.com/kafka:1)", "KAFKA_HEAP_OPTS, value:-Xms300m -Xmx300m", "PLAINTEXT://kafka:9092,HOST://localhost:9092"},
-		"elasticsearch": {"/usr/share/elasticsearch/config", "ES_DISCOVERY_TYPE, value:single-node", "withExposedPort(port:9200)"},
+		"elasticsearch": {"/usr/share/elasticsearch/config", "ES_DISCOVERY_TYPE, value:single-node", "withExposedPort(experimentalSkipHealthcheck:true, port:9200)"},
 		"logstash":      {"path:/usr/share/logstash/config", "path:/usr/share/logstash/pipeline", "useEntrypoint:true"},
 		"prometheus": {
 			"<SOURCE.directory(path:stack/prometheus)>", "path:/etc/prometheus", "alias:kafka-0.kafka", "alias:kubernetes.default.svc",
@@ -95,7 +95,7 @@ func TestSandbox(t *testing.T) {
 		"alertmanager": {"/etc/alertmanager/secrets/slack_api_url", "/etc/alertmanager/secrets/pagerduty_routing_key", "alias:events.pagerduty.com"},
 		"grafana":      {"/etc/grafana/provisioning", "/var/lib/grafana/dashboards", "GF_RENDERING_SERVER_URL"},
 		"platform":     {`"sandbox","pod"`, "--seed=7", "docker.io/library/golang:1.26-alpine"},
-		"jaeger":       {"--config=/etc/jaeger/config.yaml", "withExposedPort(port:4317)"},
+		"jaeger":       {"--config=/etc/jaeger/config.yaml", "port:4317)"},
 	} {
 		for _, w := range want {
 			assert.Contains(t, chains[name], w, name)
@@ -107,7 +107,7 @@ func TestSandbox(t *testing.T) {
 		}
 	}
 	for _, port := range s.Ports {
-		assert.Contains(t, chains["front"], fmt.Sprintf("withExposedPort(port:%d)", port))
+		assert.Contains(t, chains["front"], fmt.Sprintf("port:%d)", port))
 	}
 	assert.NotContains(t, chains["jaeger"], "6831", "one UDP port would fail the whole tunnel")
 	assert.Contains(t, chains["front"], "--forward=9092=kafka:29092")
@@ -153,7 +153,7 @@ func TestSandboxEmbedded(t *testing.T) {
 	names, chains := started(t)
 	require.Equal(t, []string{"sandbox"}, names)
 	assert.Contains(t, chains["sandbox"], `"sandbox","up","--doors","--seed=3","--only=kafka"`)
-	assert.Contains(t, chains["sandbox"], "withExposedPort(port:9090)")
+	assert.Contains(t, chains["sandbox"], "port:9090)")
 	assert.NotContains(t, chains["sandbox"], "--only=grafana")
 }
 
@@ -338,6 +338,21 @@ func TestComponentAndLogs(t *testing.T) {
 	names, _ := started(t)
 	assert.ElementsMatch(t, []string{"kafka", "elasticsearch"}, names, "what it needs")
 	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), `["timeout","5","program"`)
+}
+
+// What ended before it was ready is started once more, so that the error has what it wrote.
+func TestWhyItEnded(t *testing.T) {
+	m := module(t, func(chain, leaf string) any {
+		switch last := chain[max(0, strings.LastIndex(chain, ".with")):]; {
+		case leaf == "sync" && strings.Contains(last, `"await"`):
+			return &fake.ExecError{ExitCode: 1, Stderr: "sandbox: its container has ended"}
+		case leaf == "start" && !strings.Contains(chain, "experimentalSkipHealthcheck"):
+			return &fake.ExecError{ExitCode: 3, Stderr: "kafka: no such directory"}
+		}
+		return nil
+	})
+	_, err := m.Sandbox(t.Context(), []string{"kafka"}, nil, "single", "1g", 1, false, nil, nil)
+	assert.EqualError(t, err, "kafka did not get ready: kafka: no such directory")
 }
 
 func TestPlain(t *testing.T) {

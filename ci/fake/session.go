@@ -5,6 +5,7 @@ package fake
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -31,6 +32,14 @@ type Recorder struct {
 	// Answer gives the value of a leaf such as exitCode, given what it was asked of; nil for the usual one.
 	Answer func(chain, leaf string) any
 }
+
+// ExecError is how a program in a container has failed; Answer may give one.
+type ExecError struct {
+	ExitCode int
+	Stderr   string
+}
+
+func (e *ExecError) Error() string { return e.Stderr }
 
 // Source is the id of the source directory.
 const Source = "source"
@@ -83,8 +92,10 @@ func (r *Recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	answer := map[string]any{}
 	if data, err := r.answer(body.Query); err != nil {
+		exec := &ExecError{ExitCode: 2, Stderr: err.Error()}
+		errors.As(err, &exec)
 		answer["errors"] = []any{map[string]any{"message": "exit code", "extensions": map[string]any{
-			"_type": "EXEC_ERROR", "cmd": []string{}, "exitCode": 2, "stdout": "", "stderr": err.Error(),
+			"_type": "EXEC_ERROR", "cmd": []string{}, "exitCode": exec.ExitCode, "stdout": "", "stderr": exec.Stderr,
 		}}}
 	} else {
 		answer["data"] = data
