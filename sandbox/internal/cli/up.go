@@ -147,9 +147,10 @@ func links(a stack.Addresses) []link {
 	var all []link
 	for _, l := range []struct{ name, component, port, path string }{
 		{"Grafana (viewer)", "grafana", "http", "/"},
-		{"Prometheus", "prometheus", "http", "/"},
+		// Their pages are not in the modules that they are built from: the viewer has its own.
+		{"Prometheus (API)", "prometheus", "http", "/"},
 		{"Alertmanager", "alertmanager", "http", "/"},
-		{"Jaeger", "jaeger", "query", "/"},
+		{"Jaeger (API)", "jaeger", "query", "/"},
 		{"Elasticsearch", "elasticsearch", "http", "/"},
 		{"Platform (faults, notifications)", "platform", "api", "/"},
 	} {
