@@ -172,7 +172,15 @@ func parseAction(head []byte, line int, d bulkDefaults) (item, error) {
 			return it, err
 		}
 	}
-	it.err = checkVersion(&it.op, versionType)
+	if it.err = checkVersion(&it.op, versionType); it.op.ExternalVersion != 0 && it.op.Kind == engine.Create {
+		return it, eserr.New(400, "action_request_validation_exception", "Validation Failed: 1: create operations do not support explicit versions. use index instead;")
+	}
+	if it.op.IfSeqNo >= 0 && it.op.IfPrimaryTerm == 0 {
+		return it, eserr.New(400, "action_request_validation_exception", "Validation Failed: 1: ifSeqNo is set, but primary term is [0];")
+	}
+	if it.err != nil && it.err.Type == "action_request_validation_exception" {
+		return it, it.err
+	}
 	if it.index == "" {
 		return it, eserr.New(400, "action_request_validation_exception", "Validation Failed: %d: index is missing;", 1)
 	}

@@ -286,9 +286,9 @@ func (r *request) fieldCaps() (any, error) {
 				add(idx.Name, o.Name, "object", false, false)
 			}
 		})
-		for name, typ := range map[string]string{"_id": "_id", "_index": "_index", "_source": "_source", "_ignored": "_ignored", "_seq_no": "_seq_no", "_version": "_version"} {
-			if matchesAny(names, name) {
-				add(idx.Name, name, typ, name != "_source" && name != "_version", name == "_index" || name == "_ignored" || name == "_seq_no" || name == "_version")
+		for _, f := range metadataFields {
+			if matchesAny(names, f.name) {
+				add(idx.Name, f.name, f.typ, f.searchable, f.aggregatable)
 			}
 		}
 	}
@@ -306,6 +306,17 @@ func (r *request) fieldCaps() (any, error) {
 		out[name] = printed
 	}
 	return map[string]any{"indices": indices, "fields": out}, nil
+}
+
+// metadataFields are the fields that every index has.
+var metadataFields = []struct {
+	name, typ                string
+	searchable, aggregatable bool
+}{
+	{"_id", "_id", true, false}, {"_index", "_index", true, true}, {"_source", "_source", false, false}, {"_ignored", "_ignored", true, true},
+	{"_seq_no", "_seq_no", true, true}, {"_version", "_version", false, true}, {"_routing", "_routing", true, false}, {"_doc_count", "integer", false, false},
+	{"_field_names", "_field_names", true, false}, {"_nested_path", "_nested_path", true, false}, {"_ignored_source", "_ignored_source", false, false},
+	{"_index_mode", "_index_mode", true, true}, {"_data_stream_timestamp", "_data_stream_timestamp", false, false},
 }
 
 // family is the type that field capabilities show.

@@ -293,7 +293,7 @@ func (p *scriptParser) digitsOrIdent() string {
 
 func (p *scriptParser) call(name string) (scriptFunc, error) {
 	one := map[string]func(float64) float64{"abs": math.Abs, "ceil": math.Ceil, "floor": math.Floor, "sqrt": math.Sqrt, "log": math.Log, "log10": math.Log10,
-		"exp": math.Exp, "round": math.Round, "signum": func(x float64) float64 { return truth(x > 0) - truth(x < 0) }}
+		"exp": math.Exp, "round": func(x float64) float64 { return math.Floor(x + 0.5) }, "signum": func(x float64) float64 { return truth(x > 0) - truth(x < 0) }}
 	two := map[string]func(a, b float64) float64{"max": math.Max, "min": math.Min, "pow": math.Pow}
 	f1, f2 := one[name], two[name]
 	if f1 == nil && f2 == nil {

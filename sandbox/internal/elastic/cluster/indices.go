@@ -95,11 +95,7 @@ func (c *Cluster) create(name string, body Body, stream string) (*Index, error) 
 			src = inner
 		}
 		if m, err = m.Merge(src); err != nil {
-			e := eserr.From(err)
-			if e.Type == "mapper_parsing_exception" && !strings.HasPrefix(e.Reason, "Failed to parse mapping") {
-				e = eserr.New(400, "mapper_parsing_exception", "Failed to parse mapping: %s", e.Reason).CausedBy(e)
-			}
-			return nil, e
+			return nil, mappingFailure(err)
 		}
 	}
 	if stream != "" {
@@ -298,7 +294,13 @@ func (c *Cluster) UpdateAliases(actions []AliasAction) error {
 // PutMapping extends the mappings of indices.
 func (c *Cluster) PutMapping(indices []*Index, src map[string]any) error {
 	for _, idx := range indices {
-		err := idx.Shard.UpdateMapping(func(m *mapping.Mapping) (*mapping.Mapping, error) { return m.Merge(src) })
+		err := idx.Shard.UpdateMapping(func(m *mapping.Mapping) (*mapping.Mapping, error) {
+			out, err := m.Merge(src)
+			if err != nil {
+				err = mappingFailure(err)
+			}
+			return out, err
+		})
 		if err != nil {
 			return err
 		}
@@ -316,4 +318,17 @@ func (c *Cluster) SetClosed(indices []*Index, closed bool) error {
 	}
 	c.mu.Unlock()
 	return c.Save()
+}
+
+// mappingFailure is an error of a mapping as requests answer it: what is wrong is the root cause.
+func mappingFailure(err error) error {
+	e := eserr.From(err)
+	if e.Type != "mapper_parsing_exception" {
+		return e
+	}
+	root := *e
+	root.Reason = strings.TrimPrefix(e.Reason, "Failed to parse mapping: ")
+	out := eserr.New(400, e.Type, "Failed to parse mapping: %s", root.Reason).CausedBy(&root)
+	out.Root = []*eserr.Error{&root}
+	return out
 }

@@ -162,6 +162,12 @@ func (s *Shard) parse(p *mapping.Parser, id string, source []byte) (*mapping.Doc
 			return doc, p, err
 		}
 		added := doc.New
+		// A document that is refused all the same leaves no fields behind.
+		if trial, err := p.Mapping().MergeDynamic(added); err == nil {
+			if _, err := mapping.NewParser(trial).Parse(id, source); err != nil {
+				return nil, p, err
+			}
+		}
 		if err := s.UpdateMapping(func(m *mapping.Mapping) (*mapping.Mapping, error) { return m.MergeDynamic(added) }); err != nil {
 			return nil, p, err
 		}

@@ -186,6 +186,17 @@ func toBool(key string, v any) (bool, error) {
 	return false, fail("Could not convert [%s] to boolean: Failed to parse value [%v] as only [true] or [false] are allowed.", key, v)
 }
 
+// toFlag reads a parameter of a field.
+func toFlag(v any) (bool, error) {
+	switch fmt.Sprint(v) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, fail("Failed to parse mapping: Failed to parse value [%v] as only [true] or [false] are allowed.", v)
+}
+
 func toStrings(v any) []string {
 	if list, ok := v.([]any); ok {
 		var out []string

@@ -45,6 +45,7 @@ type Parser struct {
 	dec    *jsontext.Decoder
 	doc    *Document
 	stamps int
+	begin  int // of the value that was read last
 }
 
 // NewParser is a parser for a mapping.
@@ -104,6 +105,7 @@ func (p *Parser) text() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	p.begin = int(p.dec.InputOffset()) - len(raw)
 	if bytes.IndexByte(raw, '\\') >= 0 {
 		b, err := jsontext.AppendUnquote(nil, raw)
 		return string(b), err
@@ -214,7 +216,7 @@ func (p *Parser) child(name string, o *Object, dyn string) error {
 		return err
 	}
 	at := int(p.dec.InputOffset())
-	return p.failAt(at+2, "object mapping for [%s] tried to parse field [%s] as object, but found a concrete value", name, base(name))
+	return p.failAt(at+1, "object mapping for [%s] tried to parse field [%s] as object, but found a concrete value", name, base(name))
 }
 
 // value reads what a document has for a field: a value, an array of values, or null.
@@ -245,7 +247,7 @@ func (p *Parser) value(f *Field) error {
 			cause = "Cannot parse object as " + f.Type
 		}
 		line, col := p.at(at + 1)
-		return p.malformed(f, at, string(raw), eserr.New(400, "illegal_state_exception", "%s at %d:%d", cause, line, col))
+		return p.malformed(f, at+len(raw)-1, javaText(raw), eserr.New(400, "illegal_state_exception", "%s at %d:%d", cause, line, col))
 	case '"':
 		s, err := p.text()
 		if err != nil {
@@ -272,6 +274,7 @@ func (p *Parser) value(f *Field) error {
 		if err != nil {
 			return err
 		}
+		p.begin = int(p.dec.InputOffset()) - len(raw)
 		return p.add(f, string(raw), false)
 	default:
 		_, err := p.dec.ReadToken()
@@ -280,10 +283,35 @@ func (p *Parser) value(f *Field) error {
 }
 
 func (p *Parser) malformed(f *Field, off int, preview string, cause error) error {
-	if len(preview) > 100 {
-		preview = preview[:100]
+	return p.failAt(off, "failed to parse field [%s] of type [%s] in document with id '%s'. Preview of field's value: '%s'", f.Name, f.Type, p.id, preview).CausedBy(cause)
+}
+
+// javaText is a JSON value as Java prints it: {a=1, b=[x, y]}.
+func javaText(raw []byte) string {
+	v, err := xcontent.Parse(raw)
+	if err != nil {
+		return string(raw)
 	}
-	return p.failAt(off+1, "failed to parse field [%s] of type [%s] in document with id '%s'. Preview of field's value: '%s'", f.Name, f.Type, p.id, preview).CausedBy(cause)
+	var text func(v *xcontent.Value) string
+	text = func(v *xcontent.Value) string {
+		var parts []string
+		switch {
+		case v.Is(xcontent.Object):
+			for _, m := range v.Members {
+				parts = append(parts, m.Key+"="+text(m.Value))
+			}
+			return "{" + strings.Join(parts, ", ") + "}"
+		case v.Is(xcontent.Array):
+			for _, item := range v.Items {
+				parts = append(parts, text(item))
+			}
+			return "[" + strings.Join(parts, ", ") + "]"
+		case v.Is(xcontent.Null):
+			return "null"
+		}
+		return v.Text()
+	}
+	return text(v)
 }
 
 func (p *Parser) ignore(name string) {
@@ -348,7 +376,7 @@ func (p *Parser) put(f *Field, s string, quoted bool) error {
 			} else if f.Type != "boolean" && strings.HasPrefix(err.Error(), "For input string") {
 				cause.Type = "number_format_exception"
 			}
-			return p.malformed(f, int(p.dec.InputOffset())-len(s), s, cause)
+			return p.malformed(f, p.begin, s, cause)
 		}
 		if f.Name == "@timestamp" {
 			p.stamps++
@@ -360,7 +388,7 @@ func (p *Parser) put(f *Field, s string, quoted bool) error {
 			return nil
 		}
 		if f.Type == "constant_keyword" && f.Null != nil && *f.Null != s {
-			return p.malformed(f, int(p.dec.InputOffset())-len(s), s, eserr.Illegal("[constant_keyword] field [%s] only accepts values that are equal to the value defined in the mappings [%s], but got [%s]", f.Name, *f.Null, s))
+			return p.malformed(f, p.begin, s, eserr.Illegal("[constant_keyword] field [%s] only accepts values that are equal to the value defined in the mappings [%s], but got [%s]", f.Name, *f.Null, s))
 		}
 		term, err := f.Term(s)
 		if err != nil {
@@ -368,13 +396,13 @@ func (p *Parser) put(f *Field, s string, quoted bool) error {
 				p.ignore(f.Name)
 				return nil
 			}
-			return p.malformed(f, int(p.dec.InputOffset())-len(s), s, eserr.Illegal("%s", err))
+			return p.malformed(f, p.begin, s, eserr.Illegal("%s", err))
 		}
 		if !f.Index && !f.DocValues {
 			return nil
 		}
 		if len(term) > 32766 {
-			return p.malformed(f, int(p.dec.InputOffset())-len(s), s[:30], eserr.Illegal(
+			return p.malformed(f, p.begin, s[:30], eserr.Illegal(
 				"Document contains at least one immense term in field=\"%s\" (whose UTF8 encoding is longer than the max length 32766), all of which were skipped.  Please correct the analyzer to not produce such terms.", f.Name))
 		}
 		p.doc.Terms = append(p.doc.Terms, StrValue{f, term})
@@ -428,13 +456,14 @@ func (p *Parser) flattened(f *Field, key string) error {
 		if err != nil {
 			return err
 		}
+		p.begin = int(p.dec.InputOffset()) - len(raw)
 		return p.flatValue(f, key, string(raw))
 	}
 }
 
 func (p *Parser) flatValue(f *Field, key, s string) error {
 	if key == "" {
-		return p.malformed(f, int(p.dec.InputOffset())-len(s), s, eserr.New(400, "parsing_exception", "Failed to parse object: expecting token of type [START_OBJECT] but found [VALUE_STRING]"))
+		return p.malformed(f, p.begin, s, eserr.New(400, "parsing_exception", "Failed to parse object: expecting token of type [START_OBJECT] but found [VALUE_STRING]"))
 	}
 	if f.IgnoreAbove > 0 && len(s) > f.IgnoreAbove && utf8.RuneCountInString(s) > f.IgnoreAbove {
 		p.ignore(f.Name)

@@ -95,7 +95,7 @@ func (m *Mapping) field(full, leaf string, spec map[string]any, parent *Field) (
 	for _, key := range slices.Sorted(maps.Keys(spec)) {
 		value := spec[key]
 		if !slices.Contains(allowed, key) {
-			return nil, fail("unknown parameter [%s] on mapper [%s] of type [%s]", key, leaf, typ)
+			return nil, fail("Failed to parse mapping: unknown parameter [%s] on mapper [%s] of type [%s]", key, leaf, typ)
 		}
 		if value == nil && key != "null_value" {
 			return nil, fail("[%s] on mapper [%s] of type [%s] must not have a [null] value", key, leaf, typ)
@@ -129,27 +129,27 @@ func (m *Mapping) coerce() bool { return m.limits.Coerce }
 func (m *Mapping) param(f *Field, key string, value any) (err error) {
 	switch key {
 	case "index":
-		f.Index, err = toBool(key, value)
+		f.Index, err = toFlag(value)
 	case "doc_values":
-		f.DocValues, err = toBool(key, value)
+		f.DocValues, err = toFlag(value)
 	case "norms":
 		var norms bool
-		norms, err = toBool(key, value)
+		norms, err = toFlag(value)
 		if f.Kind == Text {
 			f.Norms = norms
 		}
 	case "ignore_malformed":
-		f.IgnoreMalformed, err = toBool(key, value)
+		f.IgnoreMalformed, err = toFlag(value)
 	case "coerce":
-		f.Coerce, err = toBool(key, value)
+		f.Coerce, err = toFlag(value)
 	case "store", "eager_global_ordinals", "time_series_dimension", "split_queries_on_whitespace":
 		var on bool
-		if on, err = toBool(key, value); err == nil && on && key != "eager_global_ordinals" {
+		if on, err = toFlag(value); err == nil && on && key != "eager_global_ordinals" {
 			return fail("parameter [%s] of field [%s] is not supported by this store", key, f.Name)
 		}
 	case "fielddata":
 		var on bool
-		if on, err = toBool(key, value); err == nil && on {
+		if on, err = toFlag(value); err == nil && on {
 			return fail("parameter [fielddata] of field [%s] is not supported by this store", f.Name)
 		}
 	case "ignore_above", "depth_limit":
@@ -321,7 +321,7 @@ func (o *Object) props() map[string]any {
 		if !child.Enabled {
 			spec["enabled"] = false
 		}
-		if len(props) == 0 || child.Dynamic != "" || !child.Enabled {
+		if len(props) == 0 {
 			spec["type"] = "object"
 		}
 		out[leaf] = spec
