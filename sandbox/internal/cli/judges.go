@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -189,9 +188,6 @@ func judgeRules(coverage float64, inProcess, allowUnmentioned bool, coverageFile
 		}
 		j.tables = append(j.tables, out.Coverage.Table)
 		j.summary = fmt.Sprintf("rules and queries: %.1f %% covered", out.Coverage.Percent)
-		if out.Coverage.Percent < coverage {
-			out.Report.Add(uncovered(out.Coverage.Items)...)
-		}
 		if coverageFile != "" {
 			if err := writeFile(coverageFile, func(w io.Writer) error {
 				encoder := json.NewEncoder(w)
@@ -203,20 +199,6 @@ func judgeRules(coverage float64, inProcess, allowUnmentioned bool, coverageFile
 		}
 		return j, nil
 	}
-}
-
-// uncovered is a result for each rule and query that tests do not look at in full, at its line.
-func uncovered(items []rules.Item) []report.Result {
-	var results []report.Result
-	for _, item := range items {
-		if len(item.Missing) > 0 {
-			results = append(results, report.Result{
-				Suite: rules.Suite, Name: item.Name + " is covered", Status: report.Fail, File: item.File, Line: item.Line,
-				Detail: "no test expects of this " + item.Kind + ": " + strings.Join(item.Missing, ", "),
-			})
-		}
-	}
-	return results
 }
 
 type testMutations struct {
@@ -237,10 +219,29 @@ func judgeMutations(ctx context.Context, t *testRun) (*judged, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &judged{report: &out.Report, summary: out.Score.String(), tables: []func(io.Writer) error{func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, out.Score)
+	all, score := &out.Report, out.Score
+	if config := t.routesConfig(); config != "" {
+		more, err := mutate.Routes(ctx, mutate.RouteOptions{Config: config, Tests: t.tests("routes"), Root: t.root()})
+		if err != nil {
+			return nil, err
+		}
+		all.Add(more.Report.Results...)
+		score = score.Add(more.Score)
+	}
+	return &judged{report: all, summary: score.String(), tables: []func(io.Writer) error{func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, score)
 		return err
 	}}}, nil
+}
+
+// routesConfig is Alertmanager's configuration where the stack has route tests for it; empty where it has none, and for
+// paths that the user gave.
+func (t *testRun) routesConfig() string {
+	c, err := t.stack.Component("alertmanager")
+	if err != nil || len(c.Config) == 0 || len(t.paths) > 0 || !exists(t.tests("routes")[0]) {
+		return ""
+	}
+	return t.stack.Path(c.Config[0])
 }
 
 type testRoutes struct {

@@ -31,12 +31,17 @@ type Mutant struct {
 
 	id   unittest.RuleID
 	rule rulefmt.Rule
+	// group, where it is set, stands for the rule's whole group.
+	group *rulefmt.RuleGroup
+	// config is Alertmanager's changed configuration.
+	config string
 }
 
 // Mutants are all changes of all rules of a file.
 func Mutants(rf *unittest.RuleFile) []Mutant {
 	var all []Mutant
 	for g, group := range rf.Groups {
+		all = append(all, groupMutants(rf, g, group)...)
 		for r, rule := range group.Rules {
 			id := unittest.RuleID{File: rf.Path, Group: g, Rule: r}
 			seen := map[string]int{}
@@ -79,18 +84,47 @@ func ruleMutants(rf *unittest.RuleFile, id unittest.RuleID, rule rulefmt.Rule) [
 	durations("keep_firing_for", rule.KeepFiringFor, func(r *rulefmt.Rule, d model.Duration) { r.KeepFiringFor = d })
 	for _, name := range slices.Sorted(maps.Keys(rule.Labels)) {
 		value := rule.Labels[name]
-		to := value + "-changed"
-		switch value {
-		case "critical":
-			to = "warning"
-		case "warning":
-			to = "critical"
-		}
+		to := otherLabel(value)
 		field("labels", to, name+"="+value, name+"="+to, func(r *rulefmt.Rule) { r.Labels[name] = to })
 		field("labels", "", name+"="+value, "(none)", func(r *rulefmt.Rule) { delete(r.Labels, name) })
 	}
 	for _, name := range slices.Sorted(maps.Keys(rule.Annotations)) {
 		field("annotations", "", name, "(none)", func(r *rulefmt.Rule) { delete(r.Annotations, name) })
+	}
+	return all
+}
+
+// otherLabel is a value that a label might have by mistake.
+func otherLabel(value string) string {
+	switch value {
+	case "critical":
+		return "warning"
+	case "warning":
+		return "critical"
+	}
+	return value + "-changed"
+}
+
+// groupMutants change what a group gives to its rules: the labels that it adds, and how far back it looks.
+func groupMutants(rf *unittest.RuleFile, g int, group rulefmt.RuleGroup) []Mutant {
+	if len(group.Rules) == 0 {
+		return nil
+	}
+	var all []Mutant
+	add := func(from, to, value string, change func(*rulefmt.RuleGroup)) {
+		changed := group
+		changed.Labels = maps.Clone(group.Labels)
+		change(&changed)
+		all = append(all, Mutant{
+			File: rf.Path, Line: rf.GroupLine(g), Rule: "group " + group.Name, Mutation: from + " → " + to, Expr: value,
+			id: unittest.RuleID{File: rf.Path, Group: g}, group: &changed,
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(group.Labels)) {
+		value := group.Labels[name]
+		to := otherLabel(value)
+		add("labels: "+name+"="+value, name+"="+to, to, func(c *rulefmt.RuleGroup) { c.Labels[name] = to })
+		add("labels: "+name+"="+value, "(none)", "", func(c *rulefmt.RuleGroup) { delete(c.Labels, name) })
 	}
 	return all
 }

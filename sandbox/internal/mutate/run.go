@@ -42,6 +42,9 @@ type Options struct {
 	Root string
 	// Progress, where it is set, is told how many mutants of how many are judged.
 	Progress func(done, all int)
+
+	// what is mutated, for the result that sums up.
+	what string
 }
 
 // Outcome is what Run has found.
@@ -58,6 +61,14 @@ type Score struct {
 	Equivalent int `json:"equivalent"`
 	// Survivors are the others.
 	Survivors []Mutant `json:"survivors"`
+}
+
+// Add is the sum of two scores.
+func (s Score) Add(o Score) Score {
+	return Score{
+		Mutants: s.Mutants + o.Mutants, Killed: s.Killed + o.Killed, Equivalent: s.Equivalent + o.Equivalent,
+		Survivors: slices.Concat(s.Survivors, o.Survivors),
+	}
 }
 
 // String is "312 of 318 mutants are noticed, 6 change nothing".
@@ -185,6 +196,10 @@ func noticed(ctx context.Context, m *Mutant, cases []*testCase, cache *unittest.
 		groups, errs := cache.Load(path)
 		if path == m.id.File {
 			groups = slices.Clone(groups)
+			if m.group != nil {
+				groups[m.id.Group] = *m.group
+				return groups, errs
+			}
 			changed := slices.Clone(groups[m.id.Group].Rules)
 			changed[m.id.Rule] = m.rule
 			groups[m.id.Group].Rules = changed
@@ -192,14 +207,18 @@ func noticed(ctx context.Context, m *Mutant, cases []*testCase, cache *unittest.
 		return groups, errs
 	}
 	for _, tc := range cases {
-		part, ok := tc.parts[m.id]
-		if !ok {
+		opts := unittest.Options{Load: load, FirstFailure: true}
+		c := tc.c
+		if m.group == nil {
+			part, ok := tc.parts[m.id]
+			if !ok {
+				continue
+			}
+			c, opts.Keep = &part.Case, func(id unittest.RuleID) bool { return part.Needed[id] }
+		} else if !slices.Contains(tc.file.RuleFiles, m.id.File) {
 			continue
 		}
-		out := tc.file.Run(ctx, &part.Case, unittest.Options{
-			Load: load, Keep: func(id unittest.RuleID) bool { return part.Needed[id] }, FirstFailure: true,
-		})
-		if len(out.Failures) > 0 {
+		if len(tc.file.Run(ctx, c, opts).Failures) > 0 {
 			return true
 		}
 	}
@@ -230,7 +249,7 @@ func (o Options) outcome(mutants []Mutant, killed []bool, equivalents []*Equival
 		default:
 			out.Score.Survivors = append(out.Score.Survivors, m)
 			fail(fmt.Sprintf("%s: %s is noticed", m.Rule, m.Mutation), m.File, m.Line,
-				fmt.Sprintf("no test fails with\n%s\nadd a test that tells the two apart, or mark the mutation in %s with the reason why it changes nothing", m.Expr, EquivalentsFile))
+				fmt.Sprintf("no test fails with\n  %s\nadd a test that tells the two apart, or mark the mutation in %s with the reason why it changes nothing", m.Expr, EquivalentsFile))
 		}
 	}
 	for _, e := range equivalents {
@@ -242,11 +261,15 @@ func (o Options) outcome(mutants []Mutant, killed []bool, equivalents []*Equival
 			fail(fmt.Sprintf("%s: %s exists", e.Rule, e.Mutation), file, e.line, "there is no such mutation (any more): take the entry out")
 		}
 	}
+	what := o.what
+	if what == "" {
+		what = "a rule"
+	}
 	status := report.Pass
 	if len(out.Score.Survivors) > 0 {
 		status = report.Fail
 	}
-	out.Report.Add(report.Result{Suite: Suite, Name: "every mutation of a rule is noticed or explained", Status: status, Detail: out.Score.String()})
+	out.Report.Add(report.Result{Suite: Suite, Name: "every mutation of " + what + " is noticed or explained", Status: status, Detail: out.Score.String()})
 	return out
 }
 

@@ -5,6 +5,7 @@ package routes
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -103,9 +104,14 @@ func value(node *yaml.Node, key string) *yaml.Node {
 	return &yaml.Node{}
 }
 
+// EquivalentsFile is the file beside the tests that says which mutations of the routes change nothing; it is no test.
+const EquivalentsFile = "mutants.yml"
+
 // TestFiles are the test files that files, patterns and directories lead to.
 func TestFiles(args []string) ([]string, error) {
-	files, err := paths.Find("route tests", args, paths.IsYAML)
+	files, err := paths.Find("route tests", args, func(path string) bool {
+		return paths.IsYAML(path) && filepath.Base(path) != EquivalentsFile
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -140,7 +140,7 @@ func (o NotifyOptions) expected(ctx context.Context, config string) (int, error)
 	groups := map[string]bool{}
 	now := time.Now()
 	for i, labels := range sets {
-		if len(inhibited[i]) > 0 {
+		if len(inhibited[i].Rules)+len(inhibited[i].Chance) > 0 {
 			continue
 		}
 		destinations, err := router.Route(labels, &now)

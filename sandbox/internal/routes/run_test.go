@@ -2,6 +2,7 @@ package routes_test
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -151,4 +152,38 @@ func TestReceiversEqualAmtools(t *testing.T) {
 		}
 	}
 	require.Greater(t, compared, 30)
+}
+
+// Two alerts are sources of the rule for the same labels, and one of them is a target of it, too: Alertmanager remembers
+// the one that came last.
+func TestInhibitionByChanceIsTold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	config := write("alertmanager.yml", `
+route: {receiver: all}
+receivers: [{name: all}]
+inhibit_rules:
+  - source_matchers: ['severity =~ "critical|warning"']
+    target_matchers: ['severity = "warning"']
+    equal: [service]
+`)
+	tests := write("tests.yml", `
+tests:
+  - name: both are sources
+    alerts:
+      - {labels: {alertname: Down, severity: critical, service: a}, expected_receivers: [all]}
+      - {labels: {alertname: Slow, severity: warning, service: a}, expected_inhibited: true}
+`)
+	for range 5 {
+		out, err := routes.Run(t.Context(), routes.Options{Config: config, Tests: []string{tests}})
+		require.NoError(t, err)
+		require.False(t, out.Report.OK())
+		require.Contains(t, out.Report.Results[0].Detail, "rule 1 of inhibit_rules silences it or not as the alerts happen to come")
+		require.Equal(t, 6, out.Report.Results[0].Line)
+	}
 }

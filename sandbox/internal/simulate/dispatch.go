@@ -293,8 +293,8 @@ func (d *Dispatcher) inhibited(ctx context.Context, now time.Time) (map[model.Fi
 		return nil, err
 	}
 	d.silenced, d.firing = map[model.Fingerprint]bool{}, key.String()
-	for i, rules := range by {
-		if len(rules) > 0 {
+	for i, inhibition := range by {
+		if len(inhibition.Rules) > 0 {
 			d.silenced[fps[i]] = true
 		}
 	}

@@ -22,7 +22,8 @@ type RuleFile struct {
 	Path   string
 	Groups []rulefmt.RuleGroup
 	// Nodes has each rule's YAML, by group and rule.
-	Nodes [][]*yaml.Node
+	Nodes  [][]*yaml.Node
+	groups []*yaml.Node
 	// Errs is what promtool says of a file that it does not load; Groups may be incomplete then.
 	Errs []error
 }
@@ -81,6 +82,7 @@ func readRuleFile(path string) *RuleFile {
 			nodes = append(nodes, item(child(item(child(root, "groups"), i), "rules"), j))
 		}
 		f.Nodes = append(f.Nodes, nodes)
+		f.groups = append(f.groups, item(child(root, "groups"), i))
 	}
 	return f
 }
@@ -99,6 +101,9 @@ func (f *RuleFile) Line(id RuleID, key string) int {
 	}
 	return node.Line
 }
+
+// GroupLine is the line of a group.
+func (f *RuleFile) GroupLine(group int) int { return f.groups[group].Line }
 
 // Node is the YAML of a rule's key; an empty node where it has none.
 func (f *RuleFile) Node(id RuleID, key string) *yaml.Node {
