@@ -4,6 +4,7 @@
 //	go run ./sandbox/benchmark -first     also the first start ever, with empty caches: minutes
 //	go run ./sandbox/benchmark dashboards the viewer's pages and the previews
 //	go run ./sandbox/benchmark scenarios  simulated incidents and weeks, backtests
+//	go run ./sandbox/benchmark tests      sandbox test: the repository's own tests, and a suite of them beside promtool
 //
 // It asserts nothing: figures depend on the machine, and on what else it does.
 package main
@@ -54,6 +55,7 @@ func modes() map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"dashboards": benchDashboards,
 		"scenarios":  benchScenarios,
+		"tests":      benchTests,
 	}
 }
 

@@ -161,3 +161,30 @@ func TestCannotCheck(t *testing.T) {
 	_, err = catalogue.Run(catalogue.Options{Catalogue: "testdata/metrics.yaml", Rules: []string{bad}})
 	require.ErrorContains(t, err, bad)
 }
+
+func TestPromtoolLintsTheCatalogue(t *testing.T) {
+	t.Parallel()
+	promtool := progtest.Program(t, "promtool")
+	own := progtest.Stack(t).Path(stack.MetricsFile)
+	require.NoError(t, catalogue.Lint(t.Context(), promtool, own))
+
+	data, err := os.ReadFile(own)
+	require.NoError(t, err)
+	write := func(from, to string) (string, int) {
+		before, _, found := strings.Cut(string(data), from)
+		require.True(t, found)
+		file := filepath.Join(t.TempDir(), "metrics.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(string(data), from, to)), 0o600))
+		return file, 1 + strings.Count(before, "\n")
+	}
+	// The catalogue itself does not mind a name that promtool minds.
+	file, line := write("kafka_producer_records_in_flight", "kafka_producer_records_gauge")
+	_, err = stack.LoadMetrics(file)
+	require.NoError(t, err)
+	require.EqualError(t, catalogue.Lint(t.Context(), promtool, file), fmt.Sprintf(
+		"%s:%d: promtool check metrics: kafka_producer_records_gauge metric name should not include type 'gauge'", file, line))
+
+	file, line = write("collector_messages_received_total", "collector_messages_received")
+	require.ErrorContains(t, catalogue.Lint(t.Context(), promtool, file), fmt.Sprintf("%s:%d: ", file, line))
+	require.ErrorContains(t, catalogue.Lint(t.Context(), "testdata/no-promtool", own), "run promtool check metrics: ")
+}

@@ -62,6 +62,15 @@ func judgeConfiguration(ctx context.Context, t *testRun) (*judged, error) {
 		began := time.Now()
 		r.Add(resultOf(suite, "every alert says what its notification needs", t.stack.CheckAlerts(), time.Since(began)))
 	}
+	if file := t.stack.Path(stack.MetricsFile); exists(file) {
+		promtool, err := embedded.FindPrograms(ctx, t.stack, "", []string{"promtool"}, t.progress)
+		if err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		err = catalogue.Lint(ctx, promtool[0], file)
+		r.Add(resultOf(suite, "the metric catalogue is in Prometheus' style (promtool check metrics)", err, time.Since(began)))
+	}
 	if t.stack.Runbook.File != "" {
 		began := time.Now()
 		err := t.stack.CheckRunbook()
