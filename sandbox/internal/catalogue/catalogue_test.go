@@ -135,7 +135,9 @@ func TestFilesThatDoNotFit(t *testing.T) {
 	})
 	require.NoError(t, err)
 	var got []string
+	columns := map[string]int{}
 	for _, res := range r.Results {
+		columns[fmt.Sprintf("%s:%d", filepath.Base(res.File), res.Line)] = res.Column
 		require.Equal(t, report.Fail, res.Status, res.Name)
 		first, _, _ := strings.Cut(res.Detail, "\n")
 		got = append(got, res.Name+": "+first)
@@ -150,6 +152,10 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		"testdata/slos.yaml:9: availability: code of requests_total is never \"599\"",
 		"testdata/slos.yaml:13: errors: requests_total counts since its program started, and its value says nothing by itself",
 	}, got)
+	// Where the selector or the function begins.
+	require.Equal(t, 30, columns["rules.yml:10"])
+	require.Equal(t, 1, columns["runbook.md:8"])
+	require.Equal(t, columns["slos.yaml:13"], strings.Index("    expr: requests_total", "requests_total")+1)
 }
 
 func TestCannotCheck(t *testing.T) {

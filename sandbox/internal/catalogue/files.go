@@ -78,7 +78,9 @@ func Run(o Options) (*report.Report, error) {
 		}
 	}
 	for _, path := range o.Rules {
-		r.file(path, func() error { r.rules(cache.Get(path)); return nil })
+		if err := r.file(path, func() error { r.rules(cache.Get(path)); return nil }); err != nil {
+			return nil, err
+		}
 	}
 	for path, check := range map[string]func(string) error{o.SLOs: r.slos, o.Runbook: r.runbook, o.Alertmanager: r.alertmanager} {
 		if path == "" {
@@ -103,7 +105,9 @@ type run struct {
 	// alertLabels are all labels that some alert has.
 	alertLabels labelSet
 	report      *report.Report
-	path        string
+	// path and lines are the file that is being checked.
+	path  string
+	lines []string
 }
 
 // file adds a passed result where a check finds nothing.
@@ -113,6 +117,11 @@ func (r *run) file(path string, check func() error) error {
 		rel = path
 	}
 	r.path = filepath.ToSlash(rel)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
+	}
+	r.lines = strings.Split(string(data), "\n")
 	before := len(r.report.Results)
 	if err := check(); err != nil {
 		return err
@@ -123,7 +132,9 @@ func (r *run) file(path string, check func() error) error {
 	return nil
 }
 
-func (r *run) fail(line int, what, text, hint string) {
+func (r *run) fail(line int, what, text, hint string) { r.failAt(line, 0, what, text, hint) }
+
+func (r *run) failAt(line, column int, what, text, hint string) {
 	name := fmt.Sprintf("%s:%d: %s", r.path, line, what)
 	detail := text + "\n" + hint
 	for i := range r.report.Results {
@@ -132,18 +143,40 @@ func (r *run) fail(line int, what, text, hint string) {
 			return
 		}
 	}
-	r.report.Add(report.Result{Suite: Suite, Name: name, Status: report.Fail, Detail: detail, File: r.path, Line: line})
+	r.report.Add(report.Result{Suite: Suite, Name: name, Status: report.Fail, Detail: detail, File: r.path, Line: line, Column: column})
 }
 
 // expr checks an expression that stands in a YAML value.
 func (r *run) expr(node *yaml.Node, what, expr string) {
 	for _, f := range r.checker.Expr(expr) {
-		line := node.Line
-		if node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-			line += 1 + strings.Count(node.Value[:min(f.Pos, len(node.Value))], "\n")
-		}
-		r.fail(line, what, f.Text, f.Hint)
+		line, column := place(node, f.Pos, r.lines)
+		r.failAt(line, column, what, f.Text, f.Hint)
 	}
+}
+
+// place is where a position of a YAML value is in its file, whose lines are given; column 0 says that it is not known, as
+// in text that is folded or escaped.
+func place(node *yaml.Node, pos int, file []string) (line, column int) {
+	before := node.Value[:min(pos, len(node.Value))]
+	switch {
+	case node.Style&yaml.LiteralStyle != 0:
+		n := strings.Count(before, "\n")
+		line = node.Line + 1 + n
+		text := strings.Split(node.Value, "\n")[n]
+		if line <= len(file) && text != "" {
+			if indent := strings.Index(file[line-1], text); indent >= 0 {
+				column = indent + 1 + len(before) - (strings.LastIndex(before, "\n") + 1)
+			}
+		}
+		return line, column
+	case node.Style&yaml.FoldedStyle != 0:
+		return node.Line + 1, 0
+	case strings.ContainsAny(before, "\n\"'\\"):
+		return node.Line, 0
+	case node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
+		return node.Line, node.Column + 1 + len(before)
+	}
+	return node.Line, node.Column + len(before)
 }
 
 func (r *run) rules(rf *unittest.RuleFile) {
@@ -239,7 +272,8 @@ func (r *run) runbook(path string) error {
 			first := 1 + strings.Count(string(source[:n.Lines().At(0).Start]), "\n")
 			expr := string(n.Lines().Value(source))
 			for _, f := range r.checker.Expr(expr) {
-				r.fail(first+strings.Count(expr[:min(f.Pos, len(expr))], "\n"), heading, f.Text, f.Hint)
+				before := expr[:min(f.Pos, len(expr))]
+				r.failAt(first+strings.Count(before, "\n"), len(before)-strings.LastIndex(before, "\n"), heading, f.Text, f.Hint)
 			}
 		}
 		return ast.WalkContinue, nil

@@ -144,27 +144,46 @@ func (f testFlags) run(ctx context.Context, con *console, paths []string, chosen
 	if match != nil && !slices.ContainsFunc(all.Results, func(r report.Result) bool { return match.MatchString(r.Name) }) {
 		return fmt.Errorf("--run %s: no case has a name that matches", f.Match)
 	}
-	if err := f.write(con, all, false); err != nil {
+	all.Root = t.root()
+	if f.Format != "human" {
+		if err := f.write(con, all, false); err != nil {
+			return err
+		}
+		return verdict(all)
+	}
+	if err := f.forPeople(con.out, all, found); err != nil {
 		return err
 	}
-	for _, j := range found {
-		if f.Format == "human" && len(chosen) > 1 && j != nil && j.summary != "" {
-			if _, err := fmt.Fprintln(con.out, j.summary); err != nil {
-				return err
-			}
-		}
-	}
-	if f.Format == "human" && len(chosen) == 1 {
-		for _, table := range found[0].tables {
-			if _, err := fmt.Fprintln(con.out); err != nil {
-				return err
-			}
-			if err := table(con.out); err != nil {
-				return err
-			}
-		}
-	}
 	return verdict(all)
+}
+
+// forPeople writes a line for each check, tables and figures, and then, where it is read first, what has failed.
+func (f testFlags) forPeople(w io.Writer, all *report.Report, found []*judged) error {
+	colour := colourful(w)
+	for _, res := range all.Results {
+		if err := res.HumanLine(w, colour); err != nil {
+			return err
+		}
+	}
+	for _, j := range found {
+		switch {
+		case j == nil:
+		case len(found) == 1:
+			for _, table := range j.tables {
+				if _, err := fmt.Fprintln(w); err != nil {
+					return err
+				}
+				if err := table(w); err != nil {
+					return err
+				}
+			}
+		case j.summary != "":
+			if _, err := fmt.Fprintln(w, j.summary); err != nil {
+				return err
+			}
+		}
+	}
+	return all.HumanEnd(w, colour)
 }
 
 // once shows each line of progress, but not the same one twice in a row.

@@ -143,6 +143,9 @@ func (r *Report) GitHub(w io.Writer) error {
 			if res.Line > 0 {
 				properties = append(properties, fmt.Sprintf("line=%d", res.Line))
 			}
+			if res.Column > 0 {
+				properties = append(properties, fmt.Sprintf("col=%d", res.Column))
+			}
 		}
 		properties = append(properties, "title="+githubProperty(res.Suite+": "+res.Name))
 		detail := res.Detail

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +48,7 @@ func (res Result) HumanLine(w io.Writer, colour bool) error {
 }
 
 // HumanEnd writes what Human writes below the lines, for callers that showed each line as its check ended: the
-// failures in full and the summary line.
+// failures in full, each with the line that it is at, and the summary line.
 func (r *Report) HumanEnd(w io.Writer, colour bool) error {
 	var b bytes.Buffer
 	for _, res := range r.Results {
@@ -55,7 +57,7 @@ func (r *Report) HumanEnd(w io.Writer, colour bool) error {
 		}
 		fmt.Fprintf(&b, "\n%s %s: %s\n", painted("FAIL", red, colour), res.Suite, painted(res.Name, bold, colour))
 		if at := res.Place(); at != "" {
-			fmt.Fprintf(&b, "  %s\n", at)
+			fmt.Fprintf(&b, "  %s\n%s", at, r.excerpt(res))
 		}
 		for line := range strings.Lines(strings.TrimSpace(res.Detail)) {
 			b.WriteString(strings.TrimRight("  "+line, " \r\n") + "\n")
@@ -87,6 +89,41 @@ func (res Result) Place() string {
 		return res.File
 	}
 	return res.File + ":" + strconv.Itoa(res.Line)
+}
+
+// longestLine is where a line that is shown is cut.
+const longestLine = 160
+
+// excerpt is the line that a result is at, with a mark under its column; empty where there is none to be read.
+func (r *Report) excerpt(res Result) string {
+	if res.Line < 1 {
+		return ""
+	}
+	file := filepath.FromSlash(res.File)
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(r.Root, file)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(string(data), "\n")
+	if res.Line > len(lines) {
+		return ""
+	}
+	line := []rune(strings.ReplaceAll(strings.TrimRight(lines[res.Line-1], " \t\r"), "\t", " "))
+	if len(line) == 0 {
+		return ""
+	}
+	gutter := strconv.Itoa(res.Line) + " | "
+	if len(line) > longestLine && res.Column < longestLine {
+		line = append(line[:longestLine:longestLine], '…')
+	}
+	out := "  " + gutter + string(line) + "\n"
+	if res.Column > 0 && res.Column <= len(line) {
+		out += strings.Repeat(" ", 2+len(gutter)+res.Column-1) + "^\n"
+	}
+	return out
 }
 
 // Seconds writes a duration as people read it: "12ms" below one second, "1.2s" above.

@@ -23,15 +23,19 @@ type Result struct {
 	Status Status `json:"status"`
 	// Detail is, on failure, what was expected, what was seen and what to do; on a pass it may hold a figure.
 	Detail string `json:"detail,omitempty"`
-	// File and Line are the place to mend, where there is one.
+	// File and Line are the place to mend, where there is one; Column, in characters from 1, where it is known.
 	File     string        `json:"file,omitempty"`
 	Line     int           `json:"line,omitempty"`
+	Column   int           `json:"column,omitempty"`
 	Duration time.Duration `json:"duration_ns"`
 }
 
 // Report is the outcome of a run.
 type Report struct {
 	Results []Result `json:"results"`
+	// Root is the directory that files of results are relative to; the working directory where it is empty. People are
+	// shown the lines that failures are at.
+	Root string `json:"-"`
 }
 
 // Add appends results.

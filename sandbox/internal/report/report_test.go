@@ -6,7 +6,10 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +77,25 @@ func TestJSONDecodesBack(t *testing.T) {
 	var back Report
 	require.NoError(t, json.Unmarshal(b.Bytes(), &back))
 	require.Equal(t, sample(), &back)
+}
+
+// People are shown the line, and a mark where the column is known.
+func TestFailuresShowTheirLine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := "groups:\n\t- expr: sum(x) / su(y)\n" + strings.Repeat("long ", 50) + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "rules.yml"), []byte(text), 0o600))
+	r := &Report{Root: dir}
+	for _, at := range []struct{ line, column int }{{2, 19}, {1, 0}, {3, 2}, {9, 1}, {0, 0}} {
+		r.Add(Result{Suite: "s", Name: "n", Status: Fail, File: "rules.yml", Line: at.line, Column: at.column, Detail: "d"})
+	}
+	r.Add(Result{Suite: "s", Name: "n", Status: Fail, File: "gone.yml", Line: 1})
+	var b bytes.Buffer
+	require.NoError(t, r.HumanEnd(&b, false))
+	golden.Check(t, "lines.txt", b.Bytes())
+	b.Reset()
+	require.NoError(t, r.GitHub(&b))
+	require.Contains(t, b.String(), "::error file=rules.yml,line=2,col=19,title=s%3A n::d")
 }
 
 func TestFilter(t *testing.T) {

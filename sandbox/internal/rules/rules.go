@@ -153,7 +153,9 @@ func (o Options) judge(ctx context.Context, files []*judged, cache *unittest.Rul
 			j.outcomes = make([]*unittest.Outcome, len(j.file.Cases))
 		}
 	}
-	full := unittest.Options{Load: cache.Load, Unmentioned: true, Timelines: true}
+	full := unittest.Options{Load: cache.Load, Unmentioned: true, Timelines: true, Where: func(id unittest.RuleID) string {
+		return fmt.Sprintf("%s:%d", o.rel(id.File), cache.Get(id.File).Line(id, "expr"))
+	}}
 	each(func(j *judged, i int, c *unittest.Case) {
 		if o.Promtool != "" {
 			j.outcomes[i] = j.file.Trace(ctx, c, cache.Load)

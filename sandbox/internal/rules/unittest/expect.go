@@ -22,8 +22,9 @@ type sent struct {
 	Labels, Annotations labels.Labels
 }
 
-func (r *run) checkAlerts(t AlertTest) {
+func (r *run) checkAlerts(ctx context.Context, t AlertTest, ts time.Time) {
 	var got, want []sent
+	var waiting []string
 	for _, g := range r.groups {
 		for _, rule := range g.Rules() {
 			alert, ok := rule.(*rules.AlertingRule)
@@ -33,6 +34,9 @@ func (r *run) checkAlerts(t AlertTest) {
 			for _, a := range alert.ActiveAlerts() {
 				if a.State == rules.StateFiring {
 					got = append(got, sent{a.Labels.Copy(), a.Annotations.Copy()})
+				} else if a.State == rules.StatePending {
+					waiting = append(waiting, fmt.Sprintf("pending since %s, fires at %s: %s",
+						model.Duration(a.ActiveAt.Sub(r.start())), model.Duration(a.ActiveAt.Add(alert.HoldDuration()).Sub(r.start())), a.Labels))
 				}
 			}
 		}
@@ -51,9 +55,56 @@ func (r *run) checkAlerts(t AlertTest) {
 		})
 	}
 	if !cmp.Equal(want, got, r.equal) {
-		r.fail(t.Line, "alertname: %s, time: %s\n%s", t.Name, model.Duration(t.At), diff(alertLines(want), alertLines(got)))
+		slices.Sort(waiting)
+		text := diff(alertLines(want), alertLines(got))
+		for _, line := range append(waiting, r.explain(ctx, t.Name, ts)...) {
+			text += "\n  " + line
+		}
+		r.fail(t.Line, "alertname: %s, time: %s\n%s", t.Name, model.Duration(t.At), text)
 	}
 }
+
+// explain says where an alert's rules are, and what it is that they compare at a time.
+func (r *run) explain(ctx context.Context, alertname string, ts time.Time) []string {
+	if r.opts.Where == nil {
+		return nil
+	}
+	var out []string
+	for i, g := range r.groups {
+		for j, rule := range g.Rules() {
+			alert, ok := rule.(*rules.AlertingRule)
+			if !ok || alert.Name() != alertname {
+				continue
+			}
+			out = append(out, fmt.Sprintf("%s: %s", r.opts.Where(r.ids[i][j]), oneLine(alert.Query().String())))
+			compared, ok := alert.Query().(*parser.BinaryExpr)
+			if !ok || !compared.Op.IsComparisonOperator() || compared.LHS.Type() != parser.ValueTypeVector {
+				continue
+			}
+			left := oneLine(compared.LHS.String())
+			vector, err := r.suite.query(ctx, compared.LHS.String(), ts)
+			switch {
+			case err != nil:
+				out = append(out, fmt.Sprintf("%s: %v", left, err))
+			case len(vector) == 0:
+				out = append(out, left+" has no value")
+			}
+			for k, sample := range vector {
+				if k == mostShown {
+					out = append(out, fmt.Sprintf("… and %d more", len(vector)-mostShown))
+					break
+				}
+				out = append(out, fmt.Sprintf("%s is %v for %s", left, sample.F, sample.Metric))
+			}
+		}
+	}
+	return out
+}
+
+// mostShown is the most values that are shown of an expression.
+const mostShown = 5
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func alertLines(alerts []sent) []string {
 	var out []string

@@ -52,6 +52,8 @@ type Options struct {
 	Unmentioned bool
 	// Timelines records the states of alerts.
 	Timelines bool
+	// Where says where a rule is, for failures that name it; they name none where it is nil.
+	Where func(RuleID) string
 	// FirstFailure ends the evaluation at the first failure.
 	FirstFailure bool
 }
@@ -99,6 +101,14 @@ func (r *run) fail(line int, format string, args ...any) {
 	r.out.Failures = append(r.out.Failures, Failure{Line: line, Text: fmt.Sprintf(format, args...)})
 }
 
+// start is the time that the case's times count from.
+func (r *run) start() time.Time {
+	if r.c.start.IsZero() {
+		return time.Unix(0, 0).UTC()
+	}
+	return r.c.start
+}
+
 // done says whether enough is known.
 func (r *run) done() bool { return r.opts.FirstFailure && len(r.out.Failures) > 0 }
 
@@ -142,10 +152,7 @@ func (r *run) eval(ctx context.Context) {
 	}
 	slices.Sort(times)
 
-	start := r.c.start
-	if start.IsZero() {
-		start = time.Unix(0, 0).UTC()
-	}
+	start := r.start()
 	end := start.Add(r.c.end())
 	for ts := start; !ts.After(end); ts = ts.Add(r.file.interval) {
 		if ctx.Err() != nil {
@@ -162,7 +169,7 @@ func (r *run) eval(ctx context.Context) {
 		// Alerts are looked at right after the last evaluation before their time.
 		for len(times) > 0 && ts.Sub(start) <= times[0] && times[0] < ts.Add(r.file.interval).Sub(start) {
 			for _, t := range tests[times[0]] {
-				r.checkAlerts(t)
+				r.checkAlerts(ctx, t, ts)
 			}
 			times = times[1:]
 		}
