@@ -145,6 +145,7 @@ func TestFilesThatDoNotFit(t *testing.T) {
 	require.Equal(t, []string{
 		"testdata/alertmanager.yml:3: group_by: no alert has the label zone",
 		"testdata/alertmanager.yml:6: a route: no alert has the label severety",
+		"testdata/alertmanager.yml:10: inhibition rule 1: severity of an alert is never \"critical\"",
 		"testdata/alertmanager.yml:13: inhibition rule 1: no alert has the label rack",
 		"testdata/rules.yml:10: Slow: no metric request_total in the catalogue",
 		"testdata/rules.yml:13: Slow: summary uses $labels.pod, and no series of the expression has that label",
@@ -156,6 +157,31 @@ func TestFilesThatDoNotFit(t *testing.T) {
 	require.Equal(t, 30, columns["rules.yml:10"])
 	require.Equal(t, 1, columns["runbook.md:8"])
 	require.Equal(t, columns["slos.yaml:13"], strings.Index("    expr: requests_total", "requests_total")+1)
+}
+
+// Prometheus adds its external labels, and what it relabels, to every alert that it sends.
+func TestLabelsThatPrometheusAdds(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "prometheus.yml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+global: {external_labels: {zone: a}}
+alerting: {alert_relabel_configs: [{target_label: rack, replacement: b}]}
+`), 0o600))
+	r, err := catalogue.Run(catalogue.Options{
+		Catalogue: "testdata/metrics.yaml", Rules: []string{"testdata/rules.yml"}, Alertmanager: "testdata/alertmanager.yml", Prometheus: file,
+	})
+	require.NoError(t, err)
+	var got []string
+	for _, res := range r.Results {
+		if strings.HasSuffix(res.File, "alertmanager.yml") {
+			got = append(got, fmt.Sprintf("%d: %s", res.Line, res.Detail))
+		}
+	}
+	require.Len(t, got, 2)
+	require.Contains(t, got[0], "6: no alert has the label severety\nthe labels of alerts are alertname,")
+	require.Equal(t, "10: severity of an alert is never \"critical\"\nit is one of warning", got[1])
+	_, err = catalogue.Run(catalogue.Options{Catalogue: "testdata/metrics.yaml", Prometheus: "testdata/none.yml"})
+	require.ErrorContains(t, err, "read testdata/none.yml")
 }
 
 func TestCannotCheck(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/alertmanager/config"
+	amlabels "github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -33,6 +34,8 @@ type Options struct {
 	Rules []string
 	// SLOs, Alertmanager and Runbook are slos.yaml, alertmanager.yml and the runbook.
 	SLOs, Alertmanager, Runbook string
+	// Prometheus is prometheus.yml, whose external labels every alert has.
+	Prometheus string
 	// Root is what file names in results are relative to.
 	Root string
 }
@@ -42,6 +45,9 @@ func Of(s *stack.Stack) (Options, error) {
 	o := Options{
 		Catalogue: s.Path(stack.MetricsFile), SLOs: s.Path("slos.yaml"), Alertmanager: s.Path("alertmanager/alertmanager.yml"),
 		Root: s.Root(),
+	}
+	if c, err := s.Component("prometheus"); err == nil && len(c.Config) > 0 {
+		o.Prometheus = s.Path(c.Config[0])
 	}
 	if s.Runbook.File != "" {
 		o.Runbook = s.Path(s.Runbook.File)
@@ -58,7 +64,10 @@ func Run(o Options) (*report.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{o: o, checker: New(known), alertLabels: newLabels("alertname"), report: &report.Report{}}
+	r := &run{o: o, checker: New(known), alertLabels: newLabels("alertname"), given: map[string]map[string]bool{}, report: &report.Report{}}
+	if err := r.prometheus(); err != nil {
+		return nil, err
+	}
 	cache := unittest.NewRuleFiles()
 	for _, path := range o.Rules {
 		if rf := cache.Get(path); len(rf.Errs) > 0 {
@@ -104,7 +113,11 @@ type run struct {
 	checker *Checker
 	// alertLabels are all labels that some alert has.
 	alertLabels labelSet
-	report      *report.Report
+	// given has the values of those labels that only rules set; nil for one that may have any value.
+	given map[string]map[string]bool
+	// anyValue says that some alert's labels are not known.
+	anyValue bool
+	report   *report.Report
 	// path and lines are the file that is being checked.
 	path  string
 	lines []string
@@ -205,6 +218,7 @@ func (r *run) annotations(rf *unittest.RuleFile, id unittest.RuleID, group rulef
 		sent = sent.with(slices.Collect(maps.Keys(own))...)
 	}
 	r.alertLabels = r.alertLabels.union(sent)
+	r.values(has, group.Labels, rule.Labels, map[string]string{"alertname": rule.Alert})
 	for _, key := range []string{"labels", "annotations"} {
 		node := rf.Node(id, key)
 		for i := 0; i+1 < len(node.Content); i += 2 {
@@ -218,6 +232,63 @@ func (r *run) annotations(rf *unittest.RuleFile, id unittest.RuleID, group rulef
 			}
 		}
 	}
+}
+
+// values notes which values an alert's labels have: those of its rule, and any where they come from its series.
+func (r *run) values(series labelSet, own ...map[string]string) {
+	r.anyValue = r.anyValue || series.any
+	for name := range series.names {
+		r.given[name] = nil
+	}
+	for _, labels := range own {
+		for name, value := range labels {
+			known, ok := r.given[name]
+			switch {
+			case ok && known == nil:
+			case strings.Contains(value, "{{"):
+				r.given[name] = nil
+			case !ok:
+				r.given[name] = map[string]bool{value: true}
+			default:
+				known[value] = true
+			}
+		}
+	}
+}
+
+// prometheus reads the labels that Prometheus gives to every alert that it sends.
+func (r *run) prometheus() error {
+	if r.o.Prometheus == "" {
+		return nil
+	}
+	data, err := os.ReadFile(r.o.Prometheus)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", r.o.Prometheus, errors.Unwrap(err))
+	}
+	var conf struct {
+		Global struct {
+			ExternalLabels map[string]string `yaml:"external_labels"`
+		} `yaml:"global"`
+		Alerting struct {
+			Relabel []struct {
+				TargetLabel string `yaml:"target_label"`
+			} `yaml:"alert_relabel_configs"`
+		} `yaml:"alerting"`
+	}
+	if err := yaml.Unmarshal(data, &conf); err != nil {
+		return fmt.Errorf("%s: %w", r.o.Prometheus, err)
+	}
+	sent := slices.Collect(maps.Keys(conf.Global.ExternalLabels))
+	for _, rc := range conf.Alerting.Relabel {
+		if rc.TargetLabel != "" {
+			sent = append(sent, rc.TargetLabel)
+		}
+	}
+	r.alertLabels = r.alertLabels.with(sent...)
+	for _, name := range sent {
+		r.given[name] = nil
+	}
+	return nil
 }
 
 func (r *run) slos(path string) error {
@@ -300,13 +371,24 @@ func (r *run) alertmanager(path string) error {
 			r.fail(line, what, "no alert has the label "+name, "the labels of alerts are "+r.alertLabels.list())
 		}
 	}
+	matcher := func(line int, what string, m *amlabels.Matcher) {
+		check(line, what, m.Name)
+		known, ok := r.given[m.Name]
+		if r.anyValue || !ok || known == nil || m.Matches("") || m.Type == amlabels.MatchNotEqual || m.Type == amlabels.MatchNotRegexp {
+			return
+		}
+		all := slices.Sorted(maps.Keys(known))
+		if !slices.ContainsFunc(all, m.Matches) {
+			r.fail(line, what, fmt.Sprintf("%s of an alert is never %q", m.Name, m.Value), "it is one of "+strings.Join(all, ", "))
+		}
+	}
 	var route func(node *yaml.Node, c *config.Route)
 	route = func(node *yaml.Node, c *config.Route) {
 		for _, name := range c.GroupByStr {
 			check(value(node, "group_by").Line, "group_by", name)
 		}
 		for _, m := range c.Matchers {
-			check(value(node, "matchers").Line, "a route", m.Name)
+			matcher(value(node, "matchers").Line, "a route", m)
 		}
 		for i, child := range c.Routes {
 			route(value(node, "routes").Content[i], child)
@@ -317,10 +399,10 @@ func (r *run) alertmanager(path string) error {
 		node := value(root, "inhibit_rules").Content[i]
 		what := fmt.Sprintf("inhibition rule %d", i+1)
 		for _, m := range rule.SourceMatchers {
-			check(value(node, "source_matchers").Line, what, m.Name)
+			matcher(value(node, "source_matchers").Line, what, m)
 		}
 		for _, m := range rule.TargetMatchers {
-			check(value(node, "target_matchers").Line, what, m.Name)
+			matcher(value(node, "target_matchers").Line, what, m)
 		}
 		for _, name := range rule.Equal {
 			check(value(node, "equal").Line, what, name)

@@ -82,13 +82,15 @@ func Notifications(ctx context.Context, o NotifyOptions) ([]Notification, error)
 	}
 	defer am.Stop()
 	var out []Notification
+	began := time.Now()
 	for _, resolved := range []bool{false, true} {
 		alerts := slices.Clone(o.Alerts)
 		for i := range alerts {
-			alerts[i].StartsAt = time.Now().Add(-time.Minute)
+			// Not earlier: Alertmanager does not wait for the rest of a group whose first alert has begun long ago.
+			alerts[i].StartsAt = began
 			alerts[i].EndsAt = time.Now().Add(time.Hour)
 			if resolved {
-				alerts[i].EndsAt = time.Now().Add(-time.Second)
+				alerts[i].EndsAt = time.Now()
 			}
 		}
 		if err := am.Post(ctx, alerts); err != nil {
@@ -112,7 +114,7 @@ func quick(from, to string) error {
 	if err != nil {
 		return err
 	}
-	setInRoutes(root, map[string]string{"group_wait": "300ms", "group_interval": "300ms"})
+	setInRoutes(root, map[string]string{"group_wait": "500ms", "group_interval": "1s"})
 	data, err := yaml.Marshal(root)
 	if err == nil {
 		err = os.WriteFile(to, data, 0o600)
