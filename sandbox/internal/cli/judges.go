@@ -177,7 +177,12 @@ func judgeRules(coverage float64, inProcess, allowUnmentioned bool, coverageFile
 			opt.Promtool = promtool[0]
 		}
 		var err error
-		if len(t.paths) == 0 { // what nobody tests is seen only where the rules are known
+		only, _, some := rules.Touched(opt.Tests, t.saved)
+		some = some && len(t.saved) > 0
+		if some {
+			opt.Tests, opt.Coverage = only, 0
+		}
+		if len(t.paths) == 0 && !some { // what nobody tests is seen only where the rules are known
 			if opt.Rules, err = t.stack.RuleFiles(); err != nil {
 				return nil, err
 			}
@@ -192,7 +197,7 @@ func judgeRules(coverage float64, inProcess, allowUnmentioned bool, coverageFile
 			return nil, err
 		}
 		j := &judged{report: &out.Report}
-		if t.match != nil {
+		if t.match != nil || some {
 			return j, nil
 		}
 		j.tables = append(j.tables, out.Coverage.Table)
@@ -220,22 +225,37 @@ func (c *testMutations) Run(ctx context.Context, con *console) error {
 }
 
 func judgeMutations(ctx context.Context, t *testRun) (*judged, error) {
-	out, err := mutate.Run(ctx, mutate.Options{Tests: t.tests("rules"), Root: t.root(), Progress: func(done, all int) {
-		if done%50 == 0 || done == all {
-			t.progress(fmt.Sprintf("%d of %d mutants", done, all))
+	all, score := &report.Report{}, mutate.Score{}
+	add := func(out *mutate.Outcome, err error) error {
+		if err != nil {
+			return err
 		}
-	}})
-	if err != nil {
-		return nil, err
+		all.Add(out.Report.Results...)
+		score = score.Add(out.Score)
+		return nil
 	}
-	all, score := &out.Report, out.Score
-	if config := t.routesConfig(); config != "" {
-		more, err := mutate.Routes(ctx, mutate.RouteOptions{Config: config, Tests: t.tests("routes"), Root: t.root()})
+	touches := func(kind string) bool {
+		return len(t.saved) == 0 || concerns(kind, t.stack.Root(), t.paths, t.saved)
+	}
+	if touches("rules") {
+		tests := t.tests("rules")
+		var only []string
+		if len(t.saved) > 0 {
+			_, only, _ = rules.Touched(tests, t.saved)
+		}
+		err := add(mutate.Run(ctx, mutate.Options{Tests: tests, Rules: only, Root: t.root(), Progress: func(done, all int) {
+			if done%50 == 0 || done == all {
+				t.progress(fmt.Sprintf("%d of %d mutants", done, all))
+			}
+		}}))
 		if err != nil {
 			return nil, err
 		}
-		all.Add(more.Report.Results...)
-		score = score.Add(more.Score)
+	}
+	if config := t.routesConfig(); config != "" && touches("routes") {
+		if err := add(mutate.Routes(ctx, mutate.RouteOptions{Config: config, Tests: t.tests("routes"), Root: t.root()})); err != nil {
+			return nil, err
+		}
 	}
 	return &judged{report: all, summary: score.String(), tables: []func(io.Writer) error{func(w io.Writer) error {
 		_, err := fmt.Fprintln(w, score)

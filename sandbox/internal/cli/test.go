@@ -33,9 +33,17 @@ type testCmd struct {
 // testFlags are those of every kind of test.
 type testFlags struct {
 	stackFlag
+	Stack string `type:"path" placeholder:"DIR" help:"The same as --stack-dir."`
 	Match string `name:"run" placeholder:"REGEXP" help:"Only the cases whose name matches."`
 	Watch bool   `help:"Judge again what a saved file touches, until Ctrl-C."`
 	formatFlag
+}
+
+func (f testFlags) load() (*stack.Stack, error) {
+	if f.StackDir == "" {
+		f.StackDir = f.Stack
+	}
+	return f.stackFlag.load()
 }
 
 func (f testFlags) match() (*regexp.Regexp, error) {
@@ -69,7 +77,9 @@ type testRun struct {
 	stack *stack.Stack
 	match *regexp.Regexp
 	// paths are given by the user; without them, the repository's own.
-	paths    []string
+	paths []string
+	// saved are the files that a run is about, where it is about some only (--watch).
+	saved    []string
 	progress func(string)
 }
 
@@ -100,11 +110,16 @@ func kinds() []kind {
 	}
 }
 
-// run judges kinds at the same time and writes one report, in their order.
+// run judges kinds and writes one report, in their order; again and again with --watch.
 func (f testFlags) run(ctx context.Context, con *console, paths []string, chosen ...kind) error {
 	if f.Watch {
 		return f.watch(ctx, con, paths, chosen)
 	}
+	return f.judge(ctx, con, paths, nil, chosen...)
+}
+
+// judge judges kinds at the same time; where saved is given, only what those files touch.
+func (f testFlags) judge(ctx context.Context, con *console, paths, saved []string, chosen ...kind) error {
 	s, err := f.load()
 	if err != nil {
 		return err
@@ -113,7 +128,7 @@ func (f testFlags) run(ctx context.Context, con *console, paths []string, chosen
 	if err != nil {
 		return err
 	}
-	t := &testRun{stack: s, match: match, paths: paths, progress: once(con.err)}
+	t := &testRun{stack: s, match: match, paths: paths, saved: saved, progress: once(con.err)}
 	found := make([]*judged, len(chosen))
 	errs := make([]error, len(chosen))
 	var wg sync.WaitGroup

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"obsandbox/sandbox/internal/rules"
 )
 
 // touched says which saved files a kind of test looks at, by the beginning of their path below the repository. A kind
@@ -22,7 +24,7 @@ func touched(kind string) []string {
 		"catalogue":     {"stack/metrics.yaml", "stack/prometheus/", "stack/slos.yaml", "stack/alertmanager/", "stack/runbook.md"},
 		"slos":          {"stack/slos.yaml", "stack/prometheus/slo/", "stack/stack.yaml"},
 		"rules":         {"stack/prometheus/", "stack/slos.yaml", "tests/rules/"},
-		"mutations":     {"stack/prometheus/", "tests/rules/"},
+		"mutations":     {"stack/prometheus/", "tests/rules/", "stack/alertmanager/", "tests/routes/"},
 		"routes":        {"stack/alertmanager/", "tests/routes/", "tests/rules/"},
 		"pipelines":     {"stack/logstash/", "tests/pipelines/"},
 		"scenarios":     {"stack/prometheus/", "stack/alertmanager/", "stack/metrics.yaml", "tests/scenarios/"},
@@ -45,28 +47,44 @@ func (f testFlags) watch(ctx context.Context, con *console, paths []string, chos
 		return fmt.Errorf("watch the files: %w", err)
 	}
 	defer watcher.Close()
-	roots := append([]string{s.Dir, filepath.Join(s.Root(), "tests")}, paths...)
-	for _, root := range roots {
+	for _, root := range append([]string{s.Dir, filepath.Join(s.Root(), "tests")}, paths...) {
 		if err := watchTree(watcher, root); err != nil {
 			return err
 		}
 	}
 	again := chosen
+	var saved []string
 	for {
+		read, err := readBy(paths, chosen)
+		if err != nil {
+			return err
+		}
+		for _, file := range read {
+			if err := watcher.Add(filepath.Dir(file)); err != nil {
+				return fmt.Errorf("watch %s: %w", file, err)
+			}
+		}
 		if len(again) > 0 {
-			f.Watch = false
 			var coded *exitError
-			if err := f.run(ctx, con, paths, again...); err != nil && (!errors.As(err, &coded) || coded.err != nil) {
+			if err := f.judge(ctx, con, paths, saved, again...); err != nil && (!errors.As(err, &coded) || coded.err != nil) {
 				fmt.Fprintln(con.err, "sandbox:", err)
 			}
 			fmt.Fprintln(con.err, "waiting for a saved file; Ctrl-C ends it")
 		}
-		saved, err := nextSave(ctx, watcher)
+		saved, err = nextSave(ctx, watcher)
 		if err != nil || len(saved) == 0 {
 			return err
 		}
-		again = slices.DeleteFunc(slices.Clone(chosen), func(k kind) bool { return !concerns(k.name, s.Root(), paths, saved) })
+		again = slices.DeleteFunc(slices.Clone(chosen), func(k kind) bool { return !concerns(k.name, s.Root(), append(read, paths...), saved) })
 	}
+}
+
+// readBy are the files that tests which the user named read, wherever they are.
+func readBy(paths []string, chosen []kind) ([]string, error) {
+	if len(paths) == 0 || !slices.ContainsFunc(chosen, func(k kind) bool { return k.name == "rules" || k.name == "mutations" }) {
+		return nil, nil
+	}
+	return rules.Reads(paths)
 }
 
 // concerns says whether one of the saved files is of a kind of test.

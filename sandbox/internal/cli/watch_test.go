@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,54 @@ func TestConcerns(t *testing.T) {
 	for _, k := range kinds() {
 		assert.NotEmpty(t, touched(k.name), "%s would run after every save: say what touches it", k.name)
 	}
+}
+
+// A saved test file is judged, and no other; a saved rule file has those judged that load it.
+func TestWatchJudgesWhatIsTouched(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		return path
+	}
+	for _, name := range []string{"a", "b"} {
+		write(name+".rules.yml", "groups: [{name: g, rules: [{record: "+name+", expr: x > 0}]}]")
+		write(name+".yml", "rule_files: ["+name+".rules.yml]\nevaluation_interval: 1m\ntests: [{name: case "+name+", interval: 1m, "+
+			"input_series: [{series: x, values: 1}], promql_expr_test: [{expr: "+name+", eval_time: 0s, exp_samples: [{labels: "+name+", value: 1}]}]}]")
+	}
+	s, err := stackFlag{}.load()
+	require.NoError(t, err)
+	for _, c := range []struct {
+		saved string
+		want  []string
+	}{
+		{"a.yml", []string{"case a"}},
+		{"b.rules.yml", []string{"case b"}},
+		{"notes.md", []string{"case a", "case b"}},
+	} {
+		run := &testRun{stack: s, paths: []string{dir}, saved: []string{filepath.Join(dir, c.saved)}, progress: func(string) {}}
+		found, err := judgeRules(0, true, false, "")(t.Context(), run)
+		require.NoError(t, err)
+		var got []string
+		for _, res := range found.report.Results {
+			if _, name, ok := strings.Cut(res.Name, ": "); ok {
+				got = append(got, name)
+			}
+		}
+		assert.Equal(t, c.want, got, c.saved)
+	}
+	mutations := func(saved string) string {
+		run := &testRun{stack: s, paths: []string{dir}, saved: []string{filepath.Join(dir, saved)}, progress: func(string) {}}
+		found, err := judgeMutations(t.Context(), run)
+		require.NoError(t, err)
+		return found.summary
+	}
+	assert.Equal(t, mutations("a.yml"), mutations("b.rules.yml"))
+	assert.NotEqual(t, mutations("a.yml"), mutations("notes.md"))
+	read, err := readBy([]string{filepath.Join(dir, "a.yml")}, []kind{{name: "rules"}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{filepath.Join(dir, "a.rules.yml"), filepath.Join(dir, "a.yml")}, read)
 }
 
 func TestNextSave(t *testing.T) {
