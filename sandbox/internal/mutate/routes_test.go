@@ -3,6 +3,7 @@ package mutate_test
 import (
 	"bytes"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"obsandbox/sandbox/internal/golden"
 	"obsandbox/sandbox/internal/mutate"
 	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/routes"
 	"obsandbox/sandbox/internal/rules/progtest"
 )
 
@@ -83,4 +85,32 @@ func TestCannotMutateRoutes(t *testing.T) {
 	require.ErrorContains(t, err, "fails without any mutation: make the route tests pass first")
 	_, err = mutate.Routes(t.Context(), mutate.RouteOptions{Config: "testdata/none.yml", Tests: []string{"../routes/testdata/times/passes.yml"}})
 	require.ErrorContains(t, err, "testdata/none.yml")
+}
+
+// Configurations that were not written for this program: Alertmanager's own examples.
+func TestForeignConfigurationsAreMutated(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/prometheus/alertmanager").Output()
+	require.NoError(t, err)
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "*", "*", "*.yml"))
+	require.NoError(t, err)
+	configurations, mutants := 0, 0
+	for _, file := range files {
+		if _, err := routes.Load(file); err != nil {
+			continue // one that is meant to be refused
+		}
+		all, err := mutate.RouteMutants(file)
+		require.NoError(t, err, file)
+		seen := map[string]bool{}
+		for _, m := range all {
+			require.Positive(t, m.Line, "%s: %s", file, m.Mutation)
+			require.False(t, seen[m.Rule+m.Mutation], "%s: %s: %s stands twice", file, m.Rule, m.Mutation)
+			seen[m.Rule+m.Mutation] = true
+		}
+		configurations++
+		mutants += len(all)
+	}
+	require.Greater(t, configurations, 10)
+	require.Greater(t, mutants, 100)
+	t.Logf("%d mutants of %d configurations", mutants, configurations)
 }
