@@ -27,10 +27,22 @@ import (
 
 type testAll struct {
 	testFlags
-	Quick bool `help:"Leave the mutations out."`
+	Quick bool     `help:"Leave the mutations out."`
+	Paths []string `arg:"" optional:"" type:"path" help:"Somebody else's rules, tests of rules and routes, and configuration of Alertmanager, as files, patterns or directories, instead of the stack."`
 }
 
 func (c *testAll) Run(ctx context.Context, con *console) error {
+	if len(c.Paths) > 0 {
+		found, err := sortFiles(c.Paths)
+		if err != nil {
+			return err
+		}
+		some, err := found.kinds()
+		if err != nil {
+			return err
+		}
+		return c.run(ctx, con, c.Paths, some...)
+	}
 	all := kinds()
 	if c.Quick || c.Match != "" { // mutations have no cases to choose from
 		all = slices.DeleteFunc(all, func(k kind) bool { return k.name == "mutations" })

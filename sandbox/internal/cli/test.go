@@ -33,17 +33,9 @@ type testCmd struct {
 // testFlags are those of every kind of test.
 type testFlags struct {
 	stackFlag
-	Stack string `type:"path" placeholder:"DIR" help:"The same as --stack-dir."`
 	Match string `name:"run" placeholder:"REGEXP" help:"Only the cases whose name matches."`
 	Watch bool   `help:"Judge again what a saved file touches, until Ctrl-C."`
 	formatFlag
-}
-
-func (f testFlags) load() (*stack.Stack, error) {
-	if f.StackDir == "" {
-		f.StackDir = f.Stack
-	}
-	return f.stackFlag.load()
 }
 
 func (f testFlags) match() (*regexp.Regexp, error) {

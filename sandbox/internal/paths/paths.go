@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // Find lists the files that arguments lead to, each once, in order: a file as it is named, the files that a pattern
@@ -44,6 +46,35 @@ func Find(what string, args []string, wanted func(path string) bool) ([]string, 
 func IsYAML(path string) bool {
 	ext := strings.ToLower(filepath.Ext(path))
 	return ext == ".yml" || ext == ".yaml"
+}
+
+// TestKeys are the keys of the tests of a YAML file whose first document has a list of them under the key tests: rules'
+// and routes' tests are told apart by them. ok is false for any other file.
+func TestKeys(path string) (keys map[string]bool, ok bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, false
+	}
+	var doc map[string]yaml.Node
+	if yaml.Unmarshal(data, &doc) != nil || doc["tests"].Kind != yaml.SequenceNode {
+		return nil, false
+	}
+	keys = map[string]bool{}
+	for _, test := range doc["tests"].Content {
+		for i := 0; i+1 < len(test.Content); i += 2 {
+			keys[test.Content[i].Value] = true
+		}
+	}
+	return keys, true
+}
+
+// RuleTests says whether the keys are those of promtool's tests, and RouteTests whether they are those of tests of
+// routes. Where they are of neither, both say yes: it is a mistake in either.
+func RuleTests(keys map[string]bool) bool  { return !keys["alerts"] || hasPromtools(keys) }
+func RouteTests(keys map[string]bool) bool { return !hasPromtools(keys) }
+
+func hasPromtools(keys map[string]bool) bool {
+	return keys["input_series"] || keys["alert_rule_test"] || keys["promql_expr_test"]
 }
 
 // Relative is a file's path below root (below the working directory, where root is empty), with slashes; a file that is

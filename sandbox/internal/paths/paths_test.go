@@ -53,3 +53,26 @@ func TestRelative(t *testing.T) {
 	assert.Equal(t, "/ab/c.yml", Relative("/a", "/ab/c.yml"), "a name that only begins alike")
 	assert.Equal(t, "paths.go", Relative("", "paths.go"))
 }
+
+func TestTestKeys(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]struct{ rules, routes, ok bool }{
+		"tests: [{name: a, input_series: []}]":                  {rules: true, ok: true},
+		"tests: [{name: a, alerts: []}]":                        {routes: true, ok: true},
+		"tests: [{name: a, alerts: []}, {alert_rule_test: []}]": {rules: true, ok: true},
+		"tests: [{name: a}]":                                    {rules: true, routes: true, ok: true},
+		"tests: []":                                             {rules: true, routes: true, ok: true},
+		"tests: yes":                                            {},
+		"groups: []":                                            {},
+		"{{ template }}":                                        {},
+	} {
+		file := filepath.Join(t.TempDir(), "f.yml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		keys, ok := TestKeys(file)
+		assert.Equal(t, want.ok, ok, text)
+		if ok {
+			assert.Equal(t, want.rules, RuleTests(keys), text)
+			assert.Equal(t, want.routes, RouteTests(keys), text)
+		}
+	}
+}

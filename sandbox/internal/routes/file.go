@@ -107,10 +107,12 @@ func value(node *yaml.Node, key string) *yaml.Node {
 // EquivalentsFile is the file beside the tests that says which mutations of the routes change nothing; it is no test.
 const EquivalentsFile = "mutants.yml"
 
-// TestFiles are the test files that files, patterns and directories lead to.
+// TestFiles are the test files that files, patterns and directories lead to. In a directory a test file is a YAML file with
+// the key tests that is no test of rules; a file that is named is taken as one.
 func TestFiles(args []string) ([]string, error) {
 	files, err := paths.Find("route tests", args, func(path string) bool {
-		return paths.IsYAML(path) && filepath.Base(path) != EquivalentsFile
+		keys, ok := paths.TestKeys(path)
+		return paths.IsYAML(path) && filepath.Base(path) != EquivalentsFile && ok && paths.RouteTests(keys)
 	})
 	if err != nil {
 		return nil, err

@@ -72,7 +72,7 @@ func Run(ctx context.Context, opts Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	ruleFiles, err := findFiles(opts.Rules, "groups")
+	ruleFiles, err := findRules(opts.Rules)
 	if err != nil {
 		return nil, err
 	}
@@ -253,15 +253,18 @@ func lineOf(err error) int {
 // TestFiles are the test files that files, patterns and directories lead to. In a directory a test file is a YAML
 // file with the key tests; a file that is named is taken as one. Nothing found is an error.
 func TestFiles(args []string) ([]string, error) {
-	files, err := findFiles(args, "tests")
+	files, err := paths.Find("rule tests", args, func(path string) bool {
+		keys, ok := paths.TestKeys(path)
+		return paths.IsYAML(path) && ok && paths.RuleTests(keys)
+	})
 	if err == nil && len(files) == 0 {
 		err = fmt.Errorf("no rule tests in %s: a test file is YAML in promtool's format with the key tests", strings.Join(args, ", "))
 	}
 	return files, err
 }
 
-func findFiles(args []string, key string) ([]string, error) {
-	return paths.Find("rule files and tests", args, func(path string) bool { return paths.IsYAML(path) && hasKey(path, key) })
+func findRules(args []string) ([]string, error) {
+	return paths.Find("rule files", args, func(path string) bool { return paths.IsYAML(path) && hasKey(path, "groups") })
 }
 
 // hasKey says whether a file's first document is a mapping with a key whose value is a list.
