@@ -4,7 +4,9 @@
 //
 // The rules follow the names of slok/sloth (slo:sli_error:ratio_rate5m …). The generator is our own: sloth's library
 // loads its plugins through a Go interpreter and would add some twenty modules to this program, for rules that are
-// one template; and it repeats the alerts for each objective, where one pair for all of them says the same.
+// one template; and it repeats the alerts for each objective, where one pair for all of them says the same. The package's
+// tests hold its rules against those that sloth makes of the same objective: they record the same shares and fire at the
+// same moments.
 package slo
 
 import (

@@ -2,13 +2,16 @@ package slo_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
@@ -16,8 +19,6 @@ import (
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/stretchr/testify/require"
-
-	"github.com/prometheus/common/model"
 
 	"obsandbox/sandbox/internal/slo"
 	"obsandbox/sandbox/internal/stack"
@@ -103,6 +104,17 @@ func TestAlertsFireWithSloths(t *testing.T) {
 		require.Greater(t, len(want), moments/20, "of neither little")
 		require.Less(t, len(want), moments*19/20, "nor everything")
 		require.Equal(t, want, firing(ours), severity)
+		// Another limit or another window would be noticed.
+		for _, slip := range [][2]string{{"> 14.4", "> 14.3"}, {"> 6\n", "> 5.9\n"}, {"> 3\n", "> 2.9\n"}, {"> 1\n", "> 0.9\n"}, {"rate3d", "rate1d"}, {"rate30m", "rate1h"}} {
+			changed := slices.Clone(ours)
+			for i := range changed {
+				changed[i].Expr = strings.ReplaceAll(changed[i].Expr, slip[0], slip[1])
+			}
+			concerns := slices.ContainsFunc(ours, func(r rulefmt.Rule) bool {
+				return r.Alert != "" && r.Labels["severity"] == severity && strings.Contains(r.Expr, slip[0])
+			})
+			require.Equal(t, concerns, !maps.Equal(want, firing(changed)), "%s: %s", severity, slip)
+		}
 	}
 }
 
