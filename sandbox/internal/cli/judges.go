@@ -249,6 +249,11 @@ func judgeMutations(ctx context.Context, t *testRun) (*judged, error) {
 	touches := func(kind string) bool {
 		return len(t.saved) == 0 || concerns(kind, t.stack.Root(), t.paths, t.saved)
 	}
+	if config := t.routesConfig(); config != "" && touches("routes") {
+		if err := add(mutate.Routes(ctx, mutate.RouteOptions{Config: config, Tests: t.tests("routes"), Root: t.root()})); err != nil {
+			return nil, err
+		}
+	}
 	if touches("rules") {
 		tests := t.tests("rules")
 		var only []string
@@ -261,11 +266,6 @@ func judgeMutations(ctx context.Context, t *testRun) (*judged, error) {
 			}
 		}}))
 		if err != nil {
-			return nil, err
-		}
-	}
-	if config := t.routesConfig(); config != "" && touches("routes") {
-		if err := add(mutate.Routes(ctx, mutate.RouteOptions{Config: config, Tests: t.tests("routes"), Root: t.root()})); err != nil {
 			return nil, err
 		}
 	}

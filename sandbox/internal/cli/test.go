@@ -132,15 +132,10 @@ func (f testFlags) judge(ctx context.Context, con *console, paths, saved []strin
 		})
 	}
 	wg.Wait()
-	if match != nil && len(chosen) > 1 {
-		// A kind that has no case of the name asked for is no fault, as long as another has.
-		none := slices.IndexFunc(found, func(j *judged) bool { return j != nil }) < 0
-		if !none {
-			errs = nil
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
+	// What could not run must not hide what did.
+	broken := errors.Join(errs...)
+	if broken != nil && len(chosen) == 1 {
+		return broken
 	}
 	all := &report.Report{}
 	for _, j := range found {
@@ -148,7 +143,7 @@ func (f testFlags) judge(ctx context.Context, con *console, paths, saved []strin
 			all.Add(j.report.Results...)
 		}
 	}
-	if match != nil && !slices.ContainsFunc(all.Results, func(r report.Result) bool { return match.MatchString(r.Name) }) {
+	if broken == nil && match != nil && !slices.ContainsFunc(all.Results, func(r report.Result) bool { return match.MatchString(r.Name) }) {
 		return fmt.Errorf("--run %s: no case has a name that matches", f.Match)
 	}
 	all.Root = t.root()
@@ -156,10 +151,11 @@ func (f testFlags) judge(ctx context.Context, con *console, paths, saved []strin
 		if err := f.write(con, all, false); err != nil {
 			return err
 		}
-		return verdict(all)
-	}
-	if err := f.forPeople(con.out, all, found); err != nil {
+	} else if err := f.forPeople(con.out, all, found); err != nil {
 		return err
+	}
+	if broken != nil {
+		return broken
 	}
 	return verdict(all)
 }
