@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/snappy"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -46,7 +47,7 @@ func (sc *Scene) series(ctx context.Context, shift time.Duration) ([]prompb.Time
 		return nil, err
 	}
 	var all []prompb.TimeSeries
-	found := q.Select(ctx, false, nil, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+"))
+	found := q.Select(ctx, false, nil, labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+"))
 	var it chunkenc.Iterator
 	for found.Next() {
 		s := prompb.TimeSeries{Labels: prompb.FromLabels(found.At().Labels(), nil)}

@@ -180,7 +180,7 @@ func (s *studio) render(path, scene string, w, h int, more url.Values) (*image.R
 	}
 	img, err := png.Decode(bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("Grafana's answer to %s is no picture: %w", path, err)
+		return nil, fmt.Errorf("what Grafana answers to %s is no picture: %w", path, err)
 	}
 	out := image.NewRGBA(image.Rect(0, 0, img.Bounds().Dx(), img.Bounds().Dy()))
 	draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
@@ -200,7 +200,7 @@ func (s *studio) api(method, path string, body, answer any) error {
 		return err
 	}
 	if err := json.Unmarshal(data, answer); err != nil {
-		return fmt.Errorf("Grafana's answer to %s is no JSON: %w", path, err)
+		return fmt.Errorf("what Grafana answers to %s is no JSON: %w", path, err)
 	}
 	return nil
 }

@@ -56,8 +56,8 @@ function fonts(): Plugin {
   return {
     name: 'fonts',
     generateBundle() {
-      for (const [weight, name] of [[400, 'Regular'], [500, 'Medium']]) {
-        const source = readFileSync(new URL(`node_modules/@fontsource/inter/files/inter-latin-${weight}-normal.woff2`, import.meta.url));
+      for (const [style, name] of [['400-normal', 'Regular'], ['400-italic', 'Italic'], ['500-normal', 'Medium']]) {
+        const source = readFileSync(new URL(`node_modules/@fontsource/inter/files/inter-latin-${style}.woff2`, import.meta.url));
         this.emitFile({ type: 'asset', fileName: `public/fonts/inter/Inter-${name}.woff2`, source });
       }
     },

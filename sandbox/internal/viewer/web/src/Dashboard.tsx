@@ -83,7 +83,7 @@ function Board({ dashboard, sources, route, theme }: { dashboard: any; sources: 
 function Links({ of, range, variables }: { of: any[]; range: TimeRange; variables: Variable[] }) {
   const all = of.filter((l) => l.type === 'link' && l.url);
   return all.length === 0 ? null : (
-    <p className="quiet">{all.map((l, i) => <a key={i} href={interpolate(l.url, variables, scopeOf(range, 15))} title={l.tooltip}>{l.title || l.url}</a>)}</p>
+    <p className="board-links">{all.map((l, i) => <a key={i} href={interpolate(l.url, variables, scopeOf(range, 15))} title={l.tooltip}>{l.title || l.url}</a>)}</p>
   );
 }
 
@@ -113,7 +113,7 @@ function Grid({ dashboard, width, range, variables, marks, theme, zoom }: {
           {open === undefined
             ? <Panel panel={panel} at={at} range={range} variables={scoped} marks={marks} width={box.width} height={box.height} theme={theme} onZoom={zoom} />
             : (
-              <h2 className="row">
+              <h2 className="board-row">
                 <button type="button" aria-expanded={open} onClick={() => turn((all) => { const next = new Set(all); if (!next.delete(key)) { next.add(key); } return next; })}>
                   <span aria-hidden="true">{open ? '▾' : '▸'}</span> {panel.title || 'Row'}
                 </button>

@@ -82,7 +82,8 @@ export const Panel = memo(function Panel({ panel, range, variables, marks, width
           }
           const props = { panel, frames, width: w, height: h, theme, fill };
           if (frames.length === 0 && data.lines.length === 0 && type !== 'text') {
-            return <></>; // the first answer is still to come
+            // Else the first answer is still to come.
+            return data.state === LoadingState.Error ? <p className="empty">{data.error}</p> : <></>;
           }
           switch (type) {
             case 'timeseries':
@@ -135,6 +136,7 @@ async function ask(panel: any, range: TimeRange, step: number, variables: Variab
   const from = Math.floor(range.from.valueOf() / 1000 / step) * step, to = range.to.valueOf() / 1000;
   const fill = (text: string) => interpolate(text, variables, scope);
   const targets = (panel.targets ?? []).filter((t: any) => !t.hide);
+  const tables = targets.filter((t: any) => t.format === 'table').length; // Grafana tells their values apart by their query
   const sources = targets.length > 0 ? await listSources() : [];
   const answers = await Promise.all(
     targets.map(async (t: any): Promise<{ frames: DataFrame[]; lines: LogLine[] }> => {
@@ -152,7 +154,7 @@ async function ask(panel: any, range: TimeRange, step: number, variables: Variab
       }
       const series = await prometheus(source.uid, fill(t.expr ?? ''), from, to, t.instant ? 0 : step, signal);
       if (t.format === 'table') {
-        return { frames: series.length > 0 ? [tableFrame(t.refId, series)] : [], lines: [] };
+        return { frames: series.length > 0 ? [tableFrame(t.refId, series, tables > 1 ? `Value #${t.refId}` : undefined)] : [], lines: [] };
       }
       const frames = rangeFrames(t.refId, series, t.legendFormat, t.instant ? to : from, to, step);
       return { frames: t.format === 'heatmap' ? bucketFrames(frames) : frames, lines: [] };

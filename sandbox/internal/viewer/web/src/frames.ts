@@ -47,15 +47,15 @@ export function bucketFrames(frames: DataFrame[]): DataFrame[] {
   });
 }
 
-/** One frame with a row for each series, its labels as columns. */
-export function tableFrame(refId: string, series: PromSeries[]): DataFrame {
+/** One frame with a row for each series, its labels as columns, its value in one of the given name. */
+export function tableFrame(refId: string, series: PromSeries[], value = 'Value'): DataFrame {
   const names = [...new Set(series.flatMap((s) => Object.keys(s.metric)))].sort();
   return toDataFrame({
     refId,
     fields: [
       { name: 'Time', type: FieldType.time, values: series.map((s) => Math.round((s.value?.[0] ?? 0) * 1000)) },
       ...names.map((name) => ({ name, type: FieldType.string, values: series.map((s) => s.metric[name] ?? '') })),
-      { name: 'Value', type: FieldType.number, values: series.map((s) => number(s.value?.[1] ?? 'NaN')) },
+      { name: value, type: FieldType.number, values: series.map((s) => number(s.value?.[1] ?? 'NaN')) },
     ],
   });
 }

@@ -111,6 +111,7 @@ describe('frames', () => {
     expect(frame.fields.map((f) => f.name)).toEqual(['Time', 'a', 'b', 'Value']);
     expect(frame.length).toBe(2);
     expect(Array.from(frame.fields[1].values)).toEqual(['1', '']);
+    expect(tableFrame('A', [{ metric: {}, value: [5, '2'] }], 'Value #A').fields.map((f) => f.name)).toEqual(['Time', 'Value #A']);
   });
   it('gives fields unit, thresholds and overrides', () => {
     const frames = rangeFrames('A', [{ metric: {}, values: [[0, '0.5']] }, { metric: { x: 'y' }, values: [[0, '2']] }], 'n{{x}}', 0, 0, 15);
