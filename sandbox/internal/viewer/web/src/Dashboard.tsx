@@ -13,6 +13,9 @@ import { VariablePicker } from './VariablePicker';
 
 const ROW = 30, GAP = 8;
 
+/** What a preview has recorded. */
+const lastHour = { from: 'now-1h', to: 'now' };
+
 export function Dashboard({ uid, route, theme }: { uid: string; route: Route; theme: GrafanaTheme2 }) {
   const [loaded, setLoaded] = useState<{ dashboard: any; sources: Source[] }>();
   const [error, setError] = useState<string>();
@@ -32,7 +35,7 @@ export function Dashboard({ uid, route, theme }: { uid: string; route: Route; th
 function Board({ dashboard, sources, route, theme }: { dashboard: any; sources: Source[]; route: Route; theme: GrafanaTheme2 }) {
   const params = route.params.toString();
   const every = route.params.get('refresh') ?? dashboard.refresh ?? '';
-  const { range, refresh } = useRange(route, dashboard.time, every);
+  const { range, refresh } = useRange(route, preview ? lastHour : dashboard.time, every);
 
   const [variables, setVariables] = useState<Variable[]>(() => variablesOf(dashboard, route.params, sources));
   const moving = (dashboard.templating?.list ?? []).some((v: any) => v.type === 'query' && v.refresh === 2);

@@ -41,7 +41,7 @@ export const Panel = memo(function Panel({ panel, range, variables, marks, width
   const [data, setData] = useState<Data>({ frames: [], lines: [], state: LoadingState.Loading });
   const seen = useVisible();
   const type = successors[panel.type] ?? panel.type;
-  const step = stepOf(range, width, panel);
+  const step = preview ? preview.step / 1000 : stepOf(range, width, panel); // of a preview, that is all there is
   const scope = useMemo(() => scopeOf(range, step), [range, step]);
   const asked = useMemo(() => JSON.stringify([panel.targets, variables.map((v) => [v.name, v.value, v.options])]), [panel, variables]);
 
