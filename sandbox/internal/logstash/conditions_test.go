@@ -19,7 +19,7 @@ func TestConditions(t *testing.T) {
 		{`[s]`, true}, {`[none]`, false}, {`[nil]`, false}, {`[no]`, false}, {`[empty]`, false}, {`[word]`, false}, {`[n]`, true}, {`[l]`, true}, {`[h]`, true},
 		{`![s]`, false}, {`![none]`, true}, {`!([s] == "x")`, true},
 		{`[h][k] == "v"`, true}, {`[@metadata][m][x] == "y"`, true}, {`"v" == [h][k]`, true}, {`[l][0] == "a"`, true}, {`[l][-1] == 1`, true},
-		{`[s] == "abc"`, true}, {`[s] != "abc"`, false}, {`[none] != "abc"`, true}, {`[n] == 5`, true}, {`[n] == 5.0`, true}, {`[f] == 5`, true}, {`[n] == "5"`, false}, {`[n] == [f]`, true},
+		{`[s] == "abc"`, true}, {`[s] != "abc"`, false}, {`[none] != "abc"`, true}, {`[n] == 5`, true}, {`[n] == 5.0`, true}, {`[f] == 5`, false}, {`[f] != 5`, true}, {`[n] == "5"`, false}, {`[n] == [f]`, false},
 		{`[n] > 4`, true}, {`[n] >= 5`, true}, {`[n] < 5`, false}, {`[n] <= 5`, true}, {`4 < [n]`, true}, {`[neg] < 0`, true}, {`[neg] == -1`, true}, {`[s] < "b"`, true}, {`2 > 1`, true},
 		{`[s] =~ /^a.c$/`, true}, {`[s] =~ "b"`, true}, {`[s] !~ /b/`, false}, {`[none] =~ /a/`, false}, {`[none] !~ /a/`, true}, {`[n] =~ /5/`, false}, {`[s] =~ /a\/b/`, false}, {`[s] =~ /(?i)ABC/`, true}, {`[s] =~ /^(?=a)/`, true},
 		{`"a" in [l]`, true}, {`"c" in [l]`, false}, {`1 in [l]`, true}, {`"bc" in [s]`, true}, {`[sub] in [l]`, true}, {`[sub] in [s]`, true}, {`[n] in [f]`, true}, {`[l] in [l]`, false}, {`"one" in [tags]`, true}, {`"on" in [tags]`, false},

@@ -69,7 +69,7 @@ func (f *fingerprint) summer(b *build, key string, keyed, b64 bool) func(any) (a
 			if n, ok := v.(int64); ok {
 				return int64(murmur3(binary.LittleEndian.AppendUint64(nil, uint64(n)))), nil
 			}
-			return int64(murmur3([]byte(event.ToString(v)))), nil
+			return int64(murmur3([]byte(rubyText(v)))), nil
 		}
 	case "IPV4_NETWORK":
 		prefix, err := strconv.Atoi(key)
@@ -77,7 +77,7 @@ func (f *fingerprint) summer(b *build, key string, keyed, b64 bool) func(any) (a
 			b.fail("key", "method IPV4_NETWORK needs the length of the network's prefix as key")
 		}
 		return func(v any) (any, error) {
-			addr, err := netip.ParseAddr(event.ToString(v))
+			addr, err := netip.ParseAddr(rubyText(v))
 			if err != nil {
 				return nil, fmt.Errorf("fingerprint: %w", err)
 			}
@@ -91,7 +91,7 @@ func (f *fingerprint) summer(b *build, key string, keyed, b64 bool) func(any) (a
 		if keyed {
 			h = hmac.New(digest, []byte(key))
 		}
-		h.Write([]byte(event.ToString(v)))
+		h.Write([]byte(rubyText(v)))
 		if b64 {
 			return base64.StdEncoding.EncodeToString(h.Sum(nil)), nil
 		}
@@ -149,7 +149,7 @@ func (f *fingerprint) setSum(e *event.Event, v any) error {
 func (f *fingerprint) joined(e *event.Event) string {
 	var out strings.Builder
 	add := func(name string, v any) {
-		out.WriteString("|" + name + "|" + event.ToString(canonical(v)))
+		out.WriteString("|" + name + "|" + rubyText(canonical(v)))
 	}
 	if f.allFields {
 		for _, k := range sortedKeys(e.Data()) {
@@ -170,13 +170,13 @@ func canonical(v any) any {
 	case map[string]any:
 		var parts []string
 		for _, k := range sortedKeys(t) {
-			parts = append(parts, k+"|"+event.ToString(canonical(t[k])))
+			parts = append(parts, k+"|"+rubyText(canonical(t[k])))
 		}
 		return strings.Join(parts, "|")
 	case []any:
 		var parts []string
 		for _, item := range t {
-			parts = append(parts, event.ToString(canonical(item)))
+			parts = append(parts, rubyText(canonical(item)))
 		}
 		return strings.Join(parts, "|")
 	}
@@ -223,4 +223,12 @@ func murmur3(data []byte) uint32 {
 	h ^= h >> 13
 	h *= 0xc2b2ae35
 	return h ^ h>>16
+}
+
+// rubyText is a value as text: floats as Ruby writes them, and the rest as sprintf does.
+func rubyText(v any) string {
+	if f, ok := v.(float64); ok {
+		return event.RubyString(f)
+	}
+	return event.ToString(v)
 }

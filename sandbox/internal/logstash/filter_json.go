@@ -2,6 +2,7 @@ package logstash
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"obsandbox/sandbox/internal/logstash/event"
@@ -45,7 +46,12 @@ func (f *jsonFilter) filter(e *event.Event) error {
 		f.failed(e)
 		return nil
 	}
-	parsed, err := event.DecodeJSON(text)
+	var parsed any
+	var err error
+	// Of an empty text Logstash makes a null, whatever is to be skipped; a byte order mark it overlooks.
+	if text != "" {
+		parsed, err = event.DecodeJSON(strings.TrimPrefix(text, "\ufeff"))
+	}
 	if err != nil {
 		if !f.skipInvalid {
 			f.failed(e)

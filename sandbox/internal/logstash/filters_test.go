@@ -139,6 +139,8 @@ func TestJSONFilter(t *testing.T) {
 		{"own failure tags", `json { source => "message" tag_on_failure => ["a","b"] }`, `{"message":"x"}`, []string{`{"message":"x","tags":["a","b"]}`}},
 		{"@timestamp is coerced", `json { source => "message" }`, `{"message":"{\"@timestamp\":\"2020-02-03T04:05:06Z\"}"}`, []string{`{"message":"{\"@timestamp\":\"2020-02-03T04:05:06Z\"}","@timestamp":"2020-02-03T04:05:06.000Z"}`}},
 		{"@timestamp that is none", `json { source => "message" }`, `{"message":"{\"@timestamp\":\"soon\"}"}`, []string{`{"message":"{\"@timestamp\":\"soon\"}","_@timestamp":"soon","tags":["_timestampparsefailure"]}`}},
+		{"an empty text is null", `json { source => "message" target => "t" } json { source => "message" skip_on_invalid_json => true }`, `{"message":""}`, []string{`{"message":"","t":null,"tags":["_jsonparsefailure"]}`}},
+		{"a byte order mark", `json { source => "message" remove_field => ["message"] }`, `{"message":"\ufeff{\"a\":1}"}`, []string{`{"a":1}`}},
 		{"large numbers stay exact", `json { source => "message" remove_field => ["message"] }`, `{"message":"{\"n\":123456789012345678901234567890}"}`, []string{`{"n":123456789012345678901234567890}`}},
 	})
 }

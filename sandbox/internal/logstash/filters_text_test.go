@@ -113,6 +113,7 @@ func TestFingerprint(t *testing.T) {
 		{"SHA1 into ECS", `fingerprint { }`, `{"message":"abc"}`, []string{`{"message":"abc","event":{"hash":"a9993e364706816aba3e25717850c26c9cd0d89d"}}`}},
 		{"legacy target", `fingerprint { method => "MD5" ecs_compatibility => disabled }`, `{"message":"abc"}`, []string{`{"message":"abc","fingerprint":"900150983cd24fb0d6963f7d28e17f72"}`}},
 		{"HMAC", `fingerprint { method => "SHA1" key => "longencryptionkey" target => "f" source => ["clientip"] }`, `{"clientip":"123.123.123.123"}`, []string{`{"clientip":"123.123.123.123","f":"fdc60acc4773dc5ac569ffb78fcb93c9630797f4"}`}},
+		{"a float is Ruby's text", `fingerprint { method => "MD5" target => "f" }`, `{"message":12345678.5}`, []string{`{"message":12345678.5,"f":"cf91e8ec6ab0b624a59d063b81a939ba"}`}},
 		{"base64", `fingerprint { method => "SHA256" base64encode => true target => "f" }`, `{"message":"abc"}`, []string{`{"message":"abc","f":"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="}`}},
 		{"murmur3", `fingerprint { method => "MURMUR3" target => "f" source => ["clientip"] }`, `{"clientip":"123.52.122.33"}`, []string{`{"clientip":"123.52.122.33","f":1541804874}`}},
 		{"network", `fingerprint { method => "IPV4_NETWORK" key => 24 target => "f" source => ["ip"] }`, `{"ip":"233.255.13.44"}`, []string{`{"ip":"233.255.13.44","f":"233.255.13.0"}`}},

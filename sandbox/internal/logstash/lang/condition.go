@@ -235,7 +235,8 @@ func (b *builder) compare(x ast.CompareExpression, pos Pos) (Condition, error) {
 	switch op {
 	case ast.Equal, ast.NotEqual:
 		return func(e *event.Event) (bool, error) {
-			return event.Equal(left.get(e), right.get(e)) == (op == ast.Equal), nil
+			l, r := left.get(e), right.get(e)
+			return (event.Equal(l, r) && isFloat(l) == isFloat(r)) == (op == ast.Equal), nil
 		}, nil
 	}
 	return func(e *event.Event) (bool, error) {
@@ -348,4 +349,10 @@ func contains(list []any, v any) bool {
 		}
 	}
 	return false
+}
+
+// isFloat tells 5.0 from 5, which are not equal for Logstash's conditions.
+func isFloat(v any) bool {
+	_, ok := v.(float64)
+	return ok
 }
