@@ -128,7 +128,7 @@ func benchData(ctx context.Context, st *stack.Stack, dir string) (int, error) {
 	var waves []wave
 	sim.Store().Each(func(lset labels.Labels, _ []int64, values []float64) {
 		name := lset.Get(model.MetricNameLabel)
-		if len(values) != perHour || strings.Contains(name, ":") || name == "ALERTS" || name == "ALERTS_FOR_STATE" || len(waves) == benchSeries {
+		if len(values) != perHour || strings.Contains(name, ":") || name == "up" || name == "ALERTS" || name == "ALERTS_FOR_STATE" || len(waves) == benchSeries {
 			return
 		}
 		w := wave{lset: lset, values: values}
