@@ -56,7 +56,7 @@ function fonts(): Plugin {
   return {
     name: 'fonts',
     generateBundle() {
-      for (const [style, name] of [['400-normal', 'Regular'], ['400-italic', 'Italic'], ['500-normal', 'Medium']]) {
+      for (const [style, name] of [['400-normal', 'Regular'], ['500-normal', 'Medium']]) {
         const source = readFileSync(new URL(`node_modules/@fontsource/inter/files/inter-latin-${style}.woff2`, import.meta.url));
         this.emitFile({ type: 'asset', fileName: `public/fonts/inter/Inter-${name}.woff2`, source });
       }
