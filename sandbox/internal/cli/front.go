@@ -41,7 +41,7 @@ type awaitCmd struct {
 	stackFlag
 	Stack      string        `required:"" type:"path" placeholder:"FILE" help:"The addresses.json of the stack."`
 	Timeout    time.Duration `default:"5m" help:"How long to wait."`
-	Host       string        `placeholder:"HOST" help:"They are all on this host."`
+	Host       string        `placeholder:"HOST" help:"They are all on this host, whose ports open when they are ready."`
 	Components []string      `arg:"" help:"The components."`
 }
 
@@ -62,7 +62,15 @@ func (c *awaitCmd) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, errors.New("not ready after "+c.Timeout.String()))
 	defer cancel()
 	for _, name := range c.Components {
-		err := front.Await(ctx, s, addresses, name)
+		component, err := s.Component(name)
+		if err != nil {
+			return err
+		}
+		if c.Host != "" {
+			err = front.Open(ctx, addresses.Of(name, component.Ready.Port))
+		} else {
+			err = front.Await(ctx, s, addresses, name)
+		}
 		if errors.Is(err, front.ErrEnded) {
 			return &exitError{exitFailed, err} // whoever has started it can ask it why
 		}

@@ -57,6 +57,21 @@ func Await(ctx context.Context, s *stack.Stack, addresses stack.Addresses, name 
 	return nil
 }
 
+// Open waits until a "host:port" takes connections.
+func Open(ctx context.Context, address string) error {
+	err := until(ctx, func(ctx context.Context) error {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("wait for %s: %w", address, err)
+	}
+	return nil
+}
+
 // ErrEnded says that a container is not there any more: its name has been there, as it is started before it is waited for.
 var ErrEnded = errors.New("its container has ended")
 
