@@ -26,7 +26,7 @@ import (
 )
 
 type testAll struct {
-	testFlags
+	offlineFlags
 	Quick bool     `help:"Leave the mutations out."`
 	Paths []string `arg:"" optional:"" type:"path" help:"Somebody else's rules, tests of rules and routes, and configuration of Alertmanager, as files, patterns or directories, instead of the stack."`
 }
@@ -50,7 +50,7 @@ func (c *testAll) Run(ctx context.Context, con *console) error {
 	return c.run(ctx, con, nil, all...)
 }
 
-type testConfiguration struct{ testFlags }
+type testConfiguration struct{ offlineFlags }
 
 func (c *testConfiguration) Run(ctx context.Context, con *console) error {
 	return c.run(ctx, con, nil, kind{"configuration", judgeConfiguration})
@@ -111,13 +111,13 @@ func resultOf(suite, name string, err error, took time.Duration) report.Result {
 	return res
 }
 
-type testSLOs struct{ testFlags }
+type testSLOs struct{ offlineFlags }
 
 func (c *testSLOs) Run(ctx context.Context, con *console) error {
 	return c.run(ctx, con, nil, kind{"slos", judgeSLOs})
 }
 
-type testCatalogue struct{ testFlags }
+type testCatalogue struct{ offlineFlags }
 
 func (c *testCatalogue) Run(ctx context.Context, con *console) error {
 	return c.run(ctx, con, nil, kind{"catalogue", judgeCatalogue})
@@ -149,7 +149,7 @@ func judgeSLOs(_ context.Context, t *testRun) (*judged, error) {
 }
 
 type testRules struct {
-	testFlags
+	offlineFlags
 	coverageFlag
 	InProcess        bool     `help:"Judge by Prometheus' own packages in this process instead of by promtool: the same verdicts, several times as fast."`
 	CoverageFile     string   `type:"path" placeholder:"FILE" help:"Write the coverage of every rule and query as JSON."`
@@ -228,7 +228,7 @@ func judgeRules(coverage float64, inProcess, allowUnmentioned bool, coverageFile
 }
 
 type testMutations struct {
-	testFlags
+	offlineFlags
 	Tests []string `arg:"" optional:"" type:"path" help:"Test files, patterns or directories (default: tests/rules beside the stack directory)."`
 }
 
@@ -286,7 +286,7 @@ func (t *testRun) routesConfig() string {
 }
 
 type testRoutes struct {
-	testFlags
+	offlineFlags
 	coverageFlag
 	Config string   `type:"path" placeholder:"FILE" help:"Alertmanager's configuration (default: the stack's)."`
 	Tests  []string `arg:"" optional:"" type:"path" help:"Test files, patterns or directories (default: tests/routes beside the stack directory)."`
@@ -348,7 +348,7 @@ func notifications(ctx context.Context, t *testRun, alertmanager string) ([]repo
 }
 
 type testPipelines struct {
-	testFlags
+	offlineFlags
 	coverageFlag
 	Update  bool     `help:"Write what comes out into the case files as what is expected."`
 	Against string   `placeholder:"PROGRAM|URL" help:"Run the cases through another Logstash: its program (bin/logstash), or the URL of one that runs with what --harness has written."`

@@ -38,6 +38,22 @@ type testFlags struct {
 	formatFlag
 }
 
+// offlineFlags are those of tests that have nothing to do with a running stack: there, --stack is no running one.
+type offlineFlags struct {
+	testFlags
+	Stack string `type:"path" placeholder:"DIR" help:"The same as --stack-dir."`
+}
+
+func (f *offlineFlags) AfterApply() error {
+	if f.Stack != "" && f.StackDir != "" {
+		return errors.New("--stack and --stack-dir are the same: give one")
+	}
+	if f.Stack != "" {
+		f.StackDir = f.Stack
+	}
+	return nil
+}
+
 func (f testFlags) match() (*regexp.Regexp, error) {
 	if f.Match == "" {
 		return nil, nil

@@ -35,7 +35,7 @@ func compile(ctx context.Context, progs []program, out string, progress func(str
 	}
 
 	args := slices.Concat([]string{"build", "-v"}, progs[0].buildFlags(), []string{"-o", out + string(os.PathSeparator)}, packages)
-	cmd := goCommand(ctx, progs[0].dir, args)
+	cmd := goCommand(ctx, progs[0].Dir, args)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return fmt.Errorf("build %s: %w", what, err)
@@ -82,7 +82,7 @@ func compile(ctx context.Context, progs []program, out string, progress func(str
 		if ctx.Err() != nil {
 			return fmt.Errorf("build %s: %w", what, ctx.Err())
 		}
-		return fmt.Errorf("build %s in %s: %w: %w\n%s", what, progs[0].dir, errBuild, err, strings.Join(tail(rest, 20), "\n"))
+		return fmt.Errorf("build %s in %s: %w: %w\n%s", what, progs[0].Dir, errBuild, err, strings.Join(tail(rest, 20), "\n"))
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func compile(ctx context.Context, progs []program, out string, progress func(str
 // countStale is how many packages are not in Go's build cache: those that the build will name.
 func countStale(ctx context.Context, prog program, packages []string, progress func(string)) (int, error) {
 	args := slices.Concat([]string{"list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"}, prog.buildFlags(), packages)
-	cmd := goCommand(ctx, prog.dir, args)
+	cmd := goCommand(ctx, prog.Dir, args)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return 0, fmt.Errorf("list the packages of %s: %w", prog.Name, err)
@@ -112,7 +112,7 @@ func countStale(ctx context.Context, prog program, packages []string, progress f
 		if ctx.Err() != nil {
 			return 0, fmt.Errorf("list the packages of %s: %w", prog.Name, ctx.Err())
 		}
-		return 0, fmt.Errorf("list the packages of %s in %s: %w: %w\n%s", prog.Name, prog.dir, errBuild, err, strings.Join(tail(rest, 20), "\n"))
+		return 0, fmt.Errorf("list the packages of %s in %s: %w: %w\n%s", prog.Name, prog.Dir, errBuild, err, strings.Join(tail(rest, 20), "\n"))
 	}
 	return len(strings.Fields(stdout.String())), nil
 }

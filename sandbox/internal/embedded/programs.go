@@ -24,8 +24,6 @@ import (
 // program is one pinned program and where it lies when it has been built.
 type program struct {
 	stack.Program
-	// dir is the directory of the pinning go.mod.
-	dir string
 	// modPath and modVersion are the module that has the package; release is what its makers call that version.
 	modPath, modVersion, release string
 	// file is the cached program: its name holds everything it depends on.
@@ -48,11 +46,10 @@ func newPrograms(ctx context.Context, s *stack.Stack, bin string) (*programs, er
 	p := &programs{dir: bin, file: s.Path(stack.FileName), byName: map[string]program{}, building: make(chan struct{}, 1)}
 	toolchain := ""
 	for _, sp := range s.Programs {
-		dir := filepath.Join(s.Root(), filepath.FromSlash(sp.Module))
-		prog := program{Program: sp, dir: dir}
+		prog := program{Program: sp}
 		hash := sha256.New()
 		for _, name := range []string{"go.mod", "go.sum"} {
-			data, err := os.ReadFile(filepath.Join(dir, name))
+			data, err := os.ReadFile(filepath.Join(sp.Dir, name))
 			if err != nil {
 				return nil, fmt.Errorf("read the version of %s: %w", sp.Name, err)
 			}
@@ -61,7 +58,7 @@ func newPrograms(ctx context.Context, s *stack.Stack, bin string) (*programs, er
 			if name != "go.mod" {
 				continue
 			}
-			if prog.modPath, prog.modVersion, err = pinned(filepath.Join(dir, name), data, sp.Package); err != nil {
+			if prog.modPath, prog.modVersion, err = pinned(filepath.Join(sp.Dir, name), data, sp.Package); err != nil {
 				return nil, &stack.FileError{File: s.Path(stack.FileName), Line: sp.Line, Msg: fmt.Sprintf("program %q: %v", sp.Name, err)}
 			}
 		}
@@ -71,7 +68,7 @@ func newPrograms(ctx context.Context, s *stack.Stack, bin string) (*programs, er
 		}
 		prog.release = release
 		if toolchain == "" {
-			toolchain = goVersion(ctx, dir)
+			toolchain = goVersion(ctx, sp.Dir)
 		}
 		fmt.Fprintln(hash, toolchain, runtime.GOOS, runtime.GOARCH, sp.Package, prog.buildFlags())
 		prog.file = filepath.Join(bin, fmt.Sprintf("%s-%s-%s", sp.Name, prog.modVersion, hex.EncodeToString(hash.Sum(nil))[:12]))

@@ -37,11 +37,12 @@ func pinnedStack(t *testing.T, source string) *stack.Stack {
 			"require example.com/prog v0.415.2 // indirect\n\nreplace example.com/prog => ../../prog\n",
 		"tools/prog/go.sum": "",
 	})
+	module := filepath.Join(root, "tools", "prog")
 	return &stack.Stack{
 		Dir: filepath.Join(root, "stack"),
 		Programs: []stack.Program{
-			{Name: "obsandbox-hello", Module: "tools/prog", Package: "example.com/prog/cmd/hello"},
-			{Name: "obsandbox-helper", Module: "tools/prog", Package: "example.com/prog/cmd/helper"},
+			{Name: "obsandbox-hello", Module: "tools/prog", Dir: module, Package: "example.com/prog/cmd/hello"},
+			{Name: "obsandbox-helper", Module: "tools/prog", Dir: module, Package: "example.com/prog/cmd/helper"},
 		},
 		Components: []stack.Component{{Name: "hello", Image: "example.com/hello:v4.15.2", Program: "obsandbox-hello"}},
 	}
@@ -185,7 +186,7 @@ func TestProgramOnPathInExactlyThePinnedVersion(t *testing.T) {
 		out := filepath.Join(path, "obsandbox-hello")
 		require.NoError(t, os.Remove(out))
 		cmd := exec.Command("go", "build", "-o", out, "example.com/prog/cmd/hello")
-		cmd.Dir = prog.dir
+		cmd.Dir = prog.Dir
 		said, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", said)
 		assert.Equal(t, use, prog.isAt(t.Context(), out), fmt.Sprint(version))

@@ -57,7 +57,6 @@ func copied(t *testing.T) *stack.Stack {
 	root := t.TempDir()
 	dir := filepath.Join(root, "stack")
 	require.NoError(t, os.CopyFS(dir, os.DirFS(stackDir)))
-	require.NoError(t, os.CopyFS(filepath.Join(root, "tools"), os.DirFS(filepath.Join(stackDir, "..", "tools")))) // which stack.yaml names
 	for _, args := range [][]string{
 		{"init", "-q"}, {"add", "."}, {"-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-q", "-m", "base"}, {"tag", "base"},
 	} {

@@ -36,8 +36,11 @@ type Runbook struct {
 // Program is one real program, built from a Go module that pins its version.
 type Program struct {
 	Name string `yaml:"name"`
-	// Module is the directory of the pinning go.mod, relative to the parent of the stack directory.
+	// Module is the directory of the pinning go.mod, relative to the parent of the stack directory or, for a stack that
+	// brings none, to the repository that the command runs in.
 	Module string `yaml:"module"`
+	// Dir is that directory's path.
+	Dir string `yaml:"-"`
 	// Package is the main package's import path.
 	Package string `yaml:"package"`
 	// Tags are the build tags.

@@ -54,10 +54,24 @@ func (s *Stack) validateProgram(p *Program, node *yaml.Node) error {
 	if p.Module == "" || p.Package == "" {
 		return fail("name", "a program needs the directory of the go.mod that pins it (module) and its import path (package)")
 	}
-	if _, err := os.Stat(filepath.Join(s.Root(), filepath.FromSlash(p.Module), "go.mod")); err != nil {
-		return fail("module", "no go.mod in %s: %v", filepath.Join(s.Root(), filepath.FromSlash(p.Module)), errors.Unwrap(err))
+	for _, root := range s.moduleRoots() {
+		p.Dir = filepath.Join(root, filepath.FromSlash(p.Module))
+		if _, err := os.Stat(filepath.Join(p.Dir, "go.mod")); err == nil {
+			return nil
+		}
 	}
-	return nil
+	return fail("module", "no go.mod in %s: put one there that pins it, or run the command in a repository that has %s",
+		filepath.Join(s.Root(), filepath.FromSlash(p.Module)), p.Module)
+}
+
+// moduleRoots are the directories that programs' modules are looked for in: beside the stack, and beside the one that the
+// command runs in, so that somebody else's stack directory needs no modules of its own.
+func (s *Stack) moduleRoots() []string {
+	roots := []string{s.Root()}
+	if here, err := Find("."); err == nil && filepath.Dir(here) != s.Root() {
+		roots = append(roots, filepath.Dir(here))
+	}
+	return roots
 }
 
 // validateComponent looks at component i; ports are those of the components before it.

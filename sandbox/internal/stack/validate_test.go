@@ -110,3 +110,16 @@ func TestUnknownAnchorHasALine(t *testing.T) {
 	_, err := Decode("x.yaml", []byte("a: &one 1\nb: *one\nc: *two\n"), new(any))
 	assert.EqualError(t, err, "x.yaml:3: unknown anchor 'two' referenced")
 }
+
+func TestAStackWithoutModulesTakesTheRepositorys(t *testing.T) {
+	t.Parallel()
+	s, err := Load(writeStack(t, replaceOnce(t, goodStack, "module: tools/prog", "module: tools/prometheus")))
+	require.NoError(t, err)
+	here, err := Find(".")
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(filepath.Dir(here), "tools", "prometheus"), s.Programs[0].Dir)
+
+	s, err = Load(writeStack(t, goodStack))
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(s.Root(), "tools", "prog"), s.Programs[0].Dir, "its own come first")
+}
