@@ -169,11 +169,11 @@ func (t *telling) Story(story traces.Story, arriving []traces.Span) {
 			one.parent = s.Parent.String()
 		}
 		for _, a := range traces.Resource(s.Host) {
-			one.tags[string(a.Key)] = a.Value.Emit()
+			one.tags[string(a.Key)] = a.Value.String()
 		}
 		delete(one.tags, "service.name") // Jaeger has it as the process's name
 		for _, a := range s.Attributes {
-			one.tags[string(a.Key)] = a.Value.Emit()
+			one.tags[string(a.Key)] = a.Value.String()
 		}
 		one.tags["span.kind"] = strings.ToLower(s.Kind.String())
 		if s.Error != "" { // as Jaeger translates OpenTelemetry's status
