@@ -283,7 +283,11 @@ func (r *request) fieldCaps() (any, error) {
 		})
 		m.Objects(func(o *mapping.Object) {
 			if matchesAny(names, o.Name) {
-				add(idx.Name, o.Name, "object", false, false)
+				typ := "object"
+				if o.Nested {
+					typ = "nested"
+				}
+				add(idx.Name, o.Name, typ, false, false)
 			}
 		})
 		for _, f := range metadataFields {

@@ -29,13 +29,12 @@ type filters struct {
 	bits   []query.Bits
 	src    *source // of missing
 	global bool
-	none   bool // nested on a path that no document has
 }
 
 func (f *filters) start(t *search.Target, v *engine.View, base query.Node) error {
 	f.bits = f.bits[:0]
 	for _, q := range f.q {
-		c := &query.Context{Index: t.Index, Mapping: t.Mapping, Now: f.e.Now, Views: t.Snapshot.Views, DefaultField: t.DefaultField}
+		c := &query.Context{Index: t.Index, Mapping: t.Mapping, Now: f.e.Now, Views: t.Snapshot.Views, DefaultField: t.DefaultField, Scope: t.Scope}
 		n, err := query.Build(q, c)
 		if err != nil {
 			return err
@@ -74,7 +73,7 @@ func (f *filters) hit(doc, bucket int) {
 
 func (f *filters) collect(doc, bucket int) {
 	switch {
-	case f.global || f.none:
+	case f.global:
 		return
 	case f.src != nil:
 		if !f.src.has(doc) && f.src.missing == nil {
@@ -185,24 +184,6 @@ func parseMissing(e *env, name string, body *xcontent.Value, subs *level) (colle
 func parseGlobal(e *env, _ string, body *xcontent.Value, subs *level) (collector, error) {
 	return &filters{e: e, typ: "global", subs: subs, names: []string{""}, global: true},
 		members("global", body, func(string, *xcontent.Value) (bool, error) { return false, nil })
-}
-
-func parseNested(e *env, _ string, body *xcontent.Value, subs *level) (collector, error) {
-	path := ""
-	err := members("nested", body, func(key string, v *xcontent.Value) (bool, error) {
-		path = v.Text()
-		return key == "path", nil
-	})
-	if err == nil && path == "" {
-		err = eserr.Illegal("Missing [path] field for nested aggregation")
-	}
-	for _, t := range e.Targets {
-		if err == nil && (t.Mapping.Object(path) != nil || t.Mapping.Field(path) != nil) {
-			err = eserr.New(500, "aggregation_execution_exception", "[nested] nested path [%s] is not nested", path)
-		}
-	}
-	// No mapping of this store has nested fields: like Elasticsearch for a path that no index has, nothing is in it.
-	return &filters{e: e, typ: "nested", subs: subs, names: []string{""}, none: true}, err
 }
 
 // ranges is range and date_range.

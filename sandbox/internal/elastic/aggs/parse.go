@@ -54,6 +54,8 @@ type Tree struct {
 // env is Env with what all aggregations of a request share.
 type env struct {
 	Env
+	base    query.Node // of the documents at the root
+	nesting int        // nested aggregations around the one that is read
 	buckets int
 	err     error
 }
@@ -93,6 +95,7 @@ func Parse(v *xcontent.Value, in Env) (*Tree, error) {
 
 // Collect takes a segment's matching documents.
 func (t *Tree) Collect(target *search.Target, base query.Node, v *engine.View, docs query.Bits) error {
+	t.env.base = base
 	if err := t.top.start(target, v, base); err != nil {
 		return err
 	}
@@ -158,7 +161,7 @@ func (t *Tree) Result(typed bool) (map[string]any, error) {
 type parser func(e *env, name string, body *xcontent.Value, subs *level) (collector, error)
 
 // unsupported are Elasticsearch's aggregations that this store has not.
-const unsupported = " geohash_grid geotile_grid geohex_grid geo_distance geo_bounds geo_centroid geo_line reverse_nested children parent sampler diversified_sampler " +
+const unsupported = " geohash_grid geotile_grid geohex_grid geo_distance geo_bounds geo_centroid geo_line children parent sampler diversified_sampler " +
 	"random_sampler significant_terms significant_text rare_terms composite auto_date_histogram variable_width_histogram ip_range ip_prefix adjacency_matrix multi_terms " +
 	"categorize_text frequent_item_sets time_series scripted_metric string_stats matrix_stats boxplot t_test cartesian_bounds cartesian_centroid " +
 	"cumulative_cardinality normalize inference bucket_correlation bucket_count_ks_test change_point moving_percentiles date_range_histogram "
@@ -183,6 +186,8 @@ func parsers(typ string) parser {
 		return parseGlobal
 	case "nested":
 		return parseNested
+	case "reverse_nested":
+		return parseReverseNested
 	case "avg", "min", "max", "sum", "value_count", "stats", "extended_stats":
 		return parseStats(typ)
 	case "weighted_avg":
@@ -269,7 +274,13 @@ func (e *env) level(v *xcontent.Value, parent string) (*level, error) {
 			return nil, eserr.Parsing(line, col, "Unknown aggregation type [%s]", typ).
 				CausedBy(eserr.New(400, "named_object_not_found_exception", "[%d:%d] unknown field [%s]", line, col, typ))
 		}
+		if typ == "nested" {
+			e.nesting++
+		}
 		children, err := e.level(subs, typ)
+		if typ == "nested" {
+			e.nesting--
+		}
 		if err != nil {
 			return nil, err
 		}

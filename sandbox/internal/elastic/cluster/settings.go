@@ -155,6 +155,12 @@ func limitsOf(flat map[string]any) (mapping.Limits, error) {
 	if t := text("mapping.total_fields.limit"); t != "" {
 		l.TotalFields, _ = strconv.Atoi(t)
 	}
+	if t := text("mapping.nested_fields.limit"); t != "" {
+		l.NestedFields, _ = strconv.Atoi(t)
+	}
+	if t := text("mapping.nested_objects.limit"); t != "" {
+		l.NestedObjects, _ = strconv.Atoi(t)
+	}
 	l.IgnoreMalformed = text("mapping.ignore_malformed") == "true"
 	l.IgnoreBeyond = text("mapping.total_fields.ignore_dynamic_beyond_limit") == "true"
 	if text("mapping.coerce") == "false" {

@@ -17,6 +17,9 @@ type View struct {
 	// Live is the number of documents that are not deleted.
 	Live int
 	h    *handle
+	// Of a nested view: what it belongs to and its path.
+	family *family
+	path   string
 }
 
 // Alive says whether a document is not deleted.

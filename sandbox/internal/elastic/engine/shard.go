@@ -80,10 +80,12 @@ type handle struct {
 	del, view []uint64
 	dirty     bool
 	synced    bool
+	families  families
 }
 
 func (h *handle) release() {
 	if h.refs.Add(-1) == 0 {
+		h.families.close()
 		_ = h.Close()
 		if h.obsolete.Load() {
 			_ = os.Remove(h.Path)

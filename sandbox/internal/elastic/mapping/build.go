@@ -20,9 +20,7 @@ func fail(format string, args ...any) *eserr.Error {
 
 // Empty is a mapping without fields.
 func Empty(limits Limits) *Mapping {
-	if limits.TotalFields == 0 {
-		limits.TotalFields = 1000
-	}
+	limits = limits.filled()
 	return &Mapping{
 		Root:          &Object{Enabled: true, Objects: map[string]*Object{}, Fields: map[string]*Field{}},
 		SourceEnabled: true, DateDetection: true, root: map[string]any{}, byName: map[string]*Field{},
@@ -34,11 +32,22 @@ func Empty(limits Limits) *Mapping {
 // WithLimits is the mapping under other limits.
 func (m *Mapping) WithLimits(limits Limits) *Mapping {
 	c := *m
-	if limits.TotalFields == 0 {
-		limits.TotalFields = 1000
-	}
-	c.limits = limits
+	c.limits = limits.filled()
 	return &c
+}
+
+// filled has Elasticsearch's defaults where nothing is said.
+func (l Limits) filled() Limits {
+	if l.TotalFields == 0 {
+		l.TotalFields = 1000
+	}
+	if l.NestedFields == 0 {
+		l.NestedFields = 50
+	}
+	if l.NestedObjects == 0 {
+		l.NestedObjects = 10_000
+	}
+	return l
 }
 
 // Merge adds a mapping as it stands in requests, {"properties":…}, and is a new mapping; m stays as it is.
@@ -68,7 +77,11 @@ func (m *Mapping) Merge(src map[string]any) (*Mapping, error) {
 			return nil, err
 		}
 	}
+	out.nested, out.shape = nil, ""
 	if err := out.index(out.Root); err != nil {
+		return nil, err
+	}
+	if err := out.indexNested(); err != nil {
 		return nil, err
 	}
 	return &out, nil
@@ -264,20 +277,30 @@ func (m *Mapping) mergeProp(parent *Object, leaf string, spec map[string]any) er
 		return fail("The [type] of field [%s] must be a string", full)
 	}
 	_, hasProps := spec["properties"]
-	if typ == "object" || !typed && (hasProps || len(spec) == 0 || spec["dynamic"] != nil || spec["enabled"] != nil) {
+	if typ == "object" || typ == "nested" || !typed && (hasProps || len(spec) == 0 || spec["dynamic"] != nil || spec["enabled"] != nil) {
 		if parent.Fields[leaf] != nil {
+			if typ == "nested" {
+				return eserr.Illegal("can't merge a non-nested mapping [%s] with a nested mapping", full)
+			}
 			return eserr.Illegal("can't merge a non object mapping [%s] with an object mapping", full)
 		}
 		child := parent.Objects[leaf]
 		if child == nil {
 			child = newObject(full)
+			child.Nested = typ == "nested"
 			parent.Objects[leaf] = child
+		}
+		if child.Nested != (typ == "nested") {
+			return eserr.Illegal("can't merge a non-nested mapping [%s] with a nested mapping", full)
 		}
 		child.explicit = child.explicit || typed
 		return m.mergeObject(child, spec)
 	}
 	if !typed {
 		return fail("No type specified for field [%s]", full)
+	}
+	if o := parent.Objects[leaf]; o != nil && o.Nested {
+		return eserr.Illegal("can't merge a non-nested mapping [%s] with a nested mapping", full)
 	}
 	if parent.Objects[leaf] != nil {
 		return eserr.Illegal("can't merge a non object mapping [%s] with an object mapping", full)
@@ -310,6 +333,14 @@ func (m *Mapping) mergeObject(o *Object, spec map[string]any) error {
 				return fail("Expected map for property [properties] on field [%s] but got a %s", o.Name, typeName(value))
 			}
 			err = m.mergeProps(o, p)
+		case "include_in_parent", "include_in_root":
+			var on bool
+			if !o.Nested {
+				return fail("Mapping definition for [%s] has unsupported parameters:  [%s : %s]", o.Name, key, brief(value))
+			}
+			if on, err = toBool(key, value); err == nil && on {
+				return eserr.Unsupported("mapping parameter [%s] on [%s]", key, o.Name)
+			}
 		case "subobjects":
 			if fmt.Sprint(value) != "true" {
 				return eserr.Unsupported("mapping parameter [subobjects] on [%s]", o.Name)

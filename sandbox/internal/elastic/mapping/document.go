@@ -35,6 +35,9 @@ type Document struct {
 	Ignored []string
 	// New is the mapping of fields that the mapping has not yet, {"properties":…}; nil where it has them all.
 	New map[string]any
+	// Nested are the documents of nested objects, in order, and Path the nested path of such a document itself.
+	Nested []*Document
+	Path   string
 }
 
 // Parser reads documents of one mapping; it is for one goroutine.
@@ -43,7 +46,10 @@ type Parser struct {
 	id     string
 	src    []byte
 	dec    *jsontext.Decoder
-	doc    *Document
+	root   *Document
+	doc    *Document   // that is read at present: root or one nested in it
+	within []*Document // the documents around doc
+	nested int         // number of nested documents so far
 	stamps int
 	begin  int // of the value that was read last
 }
@@ -56,7 +62,8 @@ func NewParser(m *Mapping) *Parser {
 // Parse reads a source. Where the document has fields that the mapping lacks, Document.New says which: add them to the
 // mapping and parse again.
 func (p *Parser) Parse(id string, src []byte) (*Document, error) {
-	p.id, p.src, p.doc, p.stamps = id, src, &Document{}, 0
+	p.id, p.src, p.root, p.within, p.nested, p.stamps = id, src, &Document{}, p.within[:0], 0, 0
+	p.doc = p.root
 	p.doc.Terms = make([]StrValue, 0, 16)
 	p.dec.Reset(bytes.NewBuffer(src))
 	if p.dec.PeekKind() != '{' {
@@ -82,7 +89,7 @@ func (p *Parser) Parse(id string, src []byte) (*Document, error) {
 		return nil, docFail("[1:1] failed to parse: data stream timestamp field [@timestamp] encountered multiple values").
 			CausedBy(eserr.Illegal("data stream timestamp field [@timestamp] encountered multiple values"))
 	}
-	return p.doc, nil
+	return p.root, nil
 }
 
 func docFail(format string, args ...any) *eserr.Error {
@@ -92,6 +99,15 @@ func docFail(format string, args ...any) *eserr.Error {
 func (p *Parser) at(off int) (line, col int) {
 	off = min(off, len(p.src))
 	return 1 + bytes.Count(p.src[:off], []byte{'\n'}), off - bytes.LastIndexByte(p.src[:off], '\n')
+}
+
+// ahead is where the next value begins.
+func (p *Parser) ahead() int {
+	off := int(p.dec.InputOffset())
+	for off < len(p.src) && strings.IndexByte(" \t\r\n:,", p.src[off]) >= 0 {
+		off++
+	}
+	return off
 }
 
 func (p *Parser) failAt(off int, format string, args ...any) *eserr.Error {
@@ -168,6 +184,9 @@ func (p *Parser) member(prefix, key string, o *Object, dyn string) error {
 			if child.Dynamic != "" {
 				dyn = child.Dynamic
 			}
+			if child.Nested {
+				return p.nest(child, func() error { return p.member(child.Name, rest, child, dyn) })
+			}
 		} else if dyn == "strict" {
 			return p.strict(prefix, head)
 		}
@@ -181,7 +200,7 @@ func (p *Parser) member(prefix, key string, o *Object, dyn string) error {
 			return p.value(f)
 		}
 		if child := o.Objects[key]; child != nil {
-			return p.child(child.Name, child, dyn)
+			return p.child(child.Name, base(child.Name), child, dyn)
 		}
 	}
 	if prefix == "" && strings.HasPrefix(key, "_") && strings.Contains(" _id _index _source _version _seq_no _routing _field_names _ignored _primary_term _tier _doc_count _nested_path ", " "+key+" ") {
@@ -190,13 +209,16 @@ func (p *Parser) member(prefix, key string, o *Object, dyn string) error {
 	return p.unknown(prefix, key, dyn)
 }
 
-// child reads the value of an object: an object, an array of objects or null.
-func (p *Parser) child(name string, o *Object, dyn string) error {
+// child reads the value of an object: an object, an array of objects or null. In an array the error calls it null.
+func (p *Parser) child(name, key string, o *Object, dyn string) error {
 	if !o.Enabled {
 		return p.dec.SkipValue()
 	}
 	switch p.dec.PeekKind() {
 	case '{':
+		if o.Nested {
+			return p.nest(o, func() error { return p.object(name, o, dyn) })
+		}
 		return p.object(name, o, dyn)
 	case 'n':
 		return p.dec.SkipValue()
@@ -205,7 +227,7 @@ func (p *Parser) child(name string, o *Object, dyn string) error {
 			return err
 		}
 		for p.dec.PeekKind() != ']' {
-			if err := p.child(name, o, dyn); err != nil {
+			if err := p.child(name, "null", o, dyn); err != nil {
 				return err
 			}
 		}
@@ -215,8 +237,7 @@ func (p *Parser) child(name string, o *Object, dyn string) error {
 		_, err := p.dec.ReadToken()
 		return err
 	}
-	at := int(p.dec.InputOffset())
-	return p.failAt(at+1, "object mapping for [%s] tried to parse field [%s] as object, but found a concrete value", name, base(name))
+	return p.failAt(p.ahead(), "object mapping for [%s] tried to parse field [%s] as object, but found a concrete value", name, key)
 }
 
 // value reads what a document has for a field: a value, an array of values, or null.
@@ -315,12 +336,12 @@ func javaText(raw []byte) string {
 }
 
 func (p *Parser) ignore(name string) {
-	for _, have := range p.doc.Ignored {
+	for _, have := range p.root.Ignored {
 		if have == name {
 			return
 		}
 	}
-	p.doc.Ignored = append(p.doc.Ignored, name)
+	p.root.Ignored = append(p.root.Ignored, name)
 }
 
 // add gives a value to a field, its multi-fields and the fields it is copied to.
@@ -341,13 +362,8 @@ func (p *Parser) add(f *Field, s string, quoted bool) error {
 			}
 			continue
 		}
-		if err := p.put(target, s, quoted); err != nil {
+		if err := p.copyTo(target, s, quoted); err != nil {
 			return err
-		}
-		for _, sub := range target.Subs {
-			if err := p.put(sub, s, quoted); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -373,7 +389,7 @@ func (p *Parser) put(f *Field, s string, quoted bool) error {
 			cause := eserr.Illegal("%s", err)
 			if f.IsDate() {
 				cause.CausedBy(eserr.New(400, "date_time_parse_exception", "Failed to parse with all enclosed parsers"))
-			} else if f.Type != "boolean" && strings.HasPrefix(err.Error(), "For input string") {
+			} else if f.Type != "boolean" && f.Type != "long" && strings.HasPrefix(err.Error(), "For input string") {
 				cause.Type = "number_format_exception"
 			}
 			return p.malformed(f, p.begin, s, cause)

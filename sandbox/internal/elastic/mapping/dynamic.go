@@ -12,7 +12,7 @@ func (p *Parser) strict(prefix, key string) error {
 	if within == "" {
 		within = "_doc"
 	}
-	line, col := p.at(int(p.dec.InputOffset()))
+	line, col := p.at(p.ahead())
 	return eserr.New(400, "strict_dynamic_mapping_exception",
 		"[%d:%d] mapping set to strict, dynamic introduction of [%s] within [%s] is not allowed", line, col, key, within)
 }
@@ -150,10 +150,10 @@ func expand(v any, r *strings.Replacer) any {
 
 // add2New puts a field into the mapping of new fields; the first value of a document decides the type.
 func (p *Parser) add2New(full string, spec map[string]any) {
-	if p.doc.New == nil {
-		p.doc.New = map[string]any{"properties": map[string]any{}}
+	if p.root.New == nil {
+		p.root.New = map[string]any{"properties": map[string]any{}}
 	}
-	at := p.doc.New
+	at := p.root.New
 	parts := strings.Split(full, ".")
 	for i, part := range parts {
 		props, _ := at["properties"].(map[string]any)
@@ -170,6 +170,9 @@ func (p *Parser) add2New(full string, spec map[string]any) {
 		}
 		if !ok {
 			child = map[string]any{}
+			if o := p.m.objects[strings.Join(parts[:i+1], ".")]; o != nil && o.Nested {
+				child["type"] = "nested"
+			}
 			props[part] = child
 		}
 		at = child

@@ -94,6 +94,8 @@ type Object struct {
 	Enabled bool
 	Objects map[string]*Object
 	Fields  map[string]*Field
+	// Nested makes every object here a document of its own, which only nested queries and aggregations reach.
+	Nested bool
 	// explicit remembers that the mapping said "type": "object".
 	explicit bool
 }
@@ -118,11 +120,17 @@ type Mapping struct {
 	objects map[string]*Object
 	nextID  int
 	limits  Limits
+	// nested are the nested paths in order, shape tells mappings apart that read their documents differently.
+	nested []string
+	shape  string
 }
 
 // Limits are the index settings that bear on mappings.
 type Limits struct {
-	TotalFields     int
+	TotalFields int
+	// NestedFields is the most nested fields, NestedObjects the most nested objects of one document.
+	NestedFields    int
+	NestedObjects   int
 	IgnoreMalformed bool
 	Coerce          bool
 	Analyzers       map[string]analysis.Analyzer

@@ -50,7 +50,7 @@ func params(typ string) []string {
 }
 
 // known are Elasticsearch's types that this store has not.
-const known = " nested join binary geo_point geo_shape point shape ip_range date_range long_range integer_range float_range double_range " +
+const known = " join binary geo_point geo_shape point shape ip_range date_range long_range integer_range float_range double_range " +
 	"completion search_as_you_type token_count percolator rank_feature rank_features dense_vector sparse_vector semantic_text " +
 	"histogram aggregate_metric_double murmur3 annotated_text passthrough counted_keyword rank_vectors exponential_histogram "
 
@@ -321,7 +321,10 @@ func (o *Object) props() map[string]any {
 		if !child.Enabled {
 			spec["enabled"] = false
 		}
-		if len(props) == 0 {
+		switch {
+		case child.Nested:
+			spec["type"] = "nested"
+		case len(props) == 0:
 			spec["type"] = "object"
 		}
 		out[leaf] = spec

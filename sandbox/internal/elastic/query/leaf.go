@@ -119,6 +119,9 @@ func isFraction(text string) bool { return strings.ContainsAny(text, ".eE") }
 func termOn(name, text string, boost float64, c *Context) (Node, error) {
 	switch name {
 	case "_id":
+		if c.Scope != "" {
+			return nil, idsInside(c)
+		}
 		return idsNode([]string{text}, boost), nil
 	case "_index":
 		if mapping.Glob(text, c.Index) {
@@ -284,6 +287,9 @@ func buildTerms(body *xcontent.Value, c *Context) (Node, error) {
 		nodes = append(nodes, n)
 	}
 	if ids != nil {
+		if c.Scope != "" {
+			return nil, idsInside(c)
+		}
 		return idsNode(ids, boost), nil
 	}
 	return constNode{&boolNode{should: nodes, minShould: 1, boost: 1}, boost}, nil

@@ -24,6 +24,8 @@ type Context struct {
 	DefaultField []string
 	// AllowExpensive false is not offered: every query runs.
 	depth int
+	// Scope is the nested path whose documents Views are; empty at the root.
+	Scope string
 	stats map[statKey]stats
 }
 
@@ -142,6 +144,9 @@ func Build(q *xcontent.Value, c *Context) (Node, error) {
 		return nil, eserr.Parsing(line, col, "unknown query [%s]", name).
 			CausedBy(eserr.New(400, "named_object_not_found_exception", "[%d:%d] unknown field [%s]", line, col, name))
 	}
+	if name == "ids" && c.Scope != "" {
+		return nil, idsInside(c)
+	}
 	if !body.Is(xcontent.Object) {
 		l, cc := body.Pos()
 		return nil, eserr.Parsing(l, cc, "[%s] query malformed, no start_object after query name", name)
@@ -152,7 +157,7 @@ func Build(q *xcontent.Value, c *Context) (Node, error) {
 type builder func(*xcontent.Value, *Context) (Node, error)
 
 // unsupported are Elasticsearch's queries that this store has not.
-const unsupported = " nested has_child has_parent parent_id geo_bounding_box geo_distance geo_polygon geo_shape geo_grid shape script " +
+const unsupported = " has_child has_parent parent_id geo_bounding_box geo_distance geo_polygon geo_shape geo_grid shape script " +
 	"script_score function_score percolate pinned rank_feature distance_feature more_like_this intervals span_term span_near span_or " +
 	"span_not span_first span_containing span_within span_multi span_field_masking field_masking_span terms_set wrapper combined_fields knn " +
 	"sparse_vector semantic text_expansion weighted_tokens rule common match_bool_prefix "
@@ -199,6 +204,8 @@ func builders(name string) builder {
 		return buildMultiMatch
 	case "query_string":
 		return buildQueryString
+	case "nested":
+		return buildNested
 	case "simple_query_string":
 		return buildSimpleQueryString
 	}

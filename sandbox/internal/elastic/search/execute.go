@@ -26,6 +26,9 @@ type Target struct {
 	// MaxWindow is index.max_result_window.
 	MaxWindow int
 	Shards    int
+	// Scope is the nested path whose documents the target stands for; empty at the root.
+	Scope string
+	outer *Target
 }
 
 // Hit is one found document.

@@ -174,12 +174,28 @@ func (r *Request) sourceFields(h *Hit, src []byte, out, ignored map[string]any) 
 	if err != nil {
 		return fmt.Errorf("read a source for its fields: %w", err)
 	}
-	m := h.target.Mapping
+	return r.fieldsOf(h.target.Mapping, "", tree, out, ignored)
+}
+
+// fieldsOf adds the values of the fields of a tree at a nested path. Nested objects inside it are objects of the
+// answer too, with names relative to their path.
+func (r *Request) fieldsOf(m *mapping.Mapping, scope string, tree *xcontent.Value, out, ignored map[string]any) error {
+	var err error
+	relative := func(name string) string {
+		if scope == "" {
+			return name
+		}
+		return name[len(scope)+1:]
+	}
+	inner := map[string][]*xcontent.Value{}
 	leaves := map[string][]*xcontent.Value{}
 	var order []string
 	var walk func(path string, v *xcontent.Value)
 	walk = func(path string, v *xcontent.Value) {
+		o := m.Object(path)
 		switch {
+		case v.Is(xcontent.Object) && path != scope && o != nil && o.Nested:
+			inner[path] = append(inner[path], v)
 		case v.Is(xcontent.Object):
 			if f := m.Field(path); path != "" && f != nil && f.Keyed != nil {
 				leaves[path] = append(leaves[path], v)
@@ -196,6 +212,7 @@ func (r *Request) sourceFields(h *Hit, src []byte, out, ignored map[string]any) 
 			for _, item := range v.Items {
 				walk(path, item)
 			}
+		case m.NestedPath(path) != scope: // a dotted name that leads into a nested object
 		default:
 			if leaves[path] == nil {
 				order = append(order, path)
@@ -203,7 +220,25 @@ func (r *Request) sourceFields(h *Hit, src []byte, out, ignored map[string]any) 
 			leaves[path] = append(leaves[path], v)
 		}
 	}
-	walk("", tree)
+	walk(scope, tree)
+	if scope == "" {
+		order = copied(m, tree, leaves, order)
+	}
+	for path, objects := range inner {
+		var found []any
+		for _, v := range objects {
+			below := map[string]any{}
+			if err := r.fieldsOf(m, path, v, below, map[string]any{}); err != nil {
+				return err
+			}
+			if len(below) > 0 {
+				found = append(found, below)
+			}
+		}
+		if len(found) > 0 {
+			out[relative(path)] = found
+		}
+	}
 	add := func(name string, f *mapping.Field, spec FieldSpec, values []*xcontent.Value) error {
 		var format *dates.Format
 		if f != nil && f.IsDate() {
@@ -232,7 +267,7 @@ func (r *Request) sourceFields(h *Hit, src []byte, out, ignored map[string]any) 
 			ignored[name] = refused
 		}
 		if len(printed) > 0 {
-			out[name] = printed
+			out[relative(name)] = printed
 		}
 		return nil
 	}
@@ -263,13 +298,47 @@ func (r *Request) sourceFields(h *Hit, src []byte, out, ignored map[string]any) 
 				}
 			}
 		}
-		if f := m.Field(spec.Field); f != nil && out[spec.Field] == nil && leaves[f.Name] != nil {
+		if f := m.Field(spec.Field); f != nil && m.NestedPath(spec.Field) == scope && out[relative(spec.Field)] == nil && leaves[f.Name] != nil {
 			if err := add(spec.Field, f, spec, leaves[f.Name]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// copied adds to the fields that others are copied to the values of those, wherever they are in the tree.
+func copied(m *mapping.Mapping, tree *xcontent.Value, leaves map[string][]*xcontent.Value, order []string) []string {
+	targets := m.Copies()
+	if len(targets) == 0 {
+		return order
+	}
+	var walk func(path string, v *xcontent.Value)
+	walk = func(path string, v *xcontent.Value) {
+		switch {
+		case v.Is(xcontent.Object):
+			for _, member := range v.Members {
+				full := member.Key
+				if path != "" {
+					full = path + "." + member.Key
+				}
+				walk(full, member.Value)
+			}
+		case v.Is(xcontent.Array):
+			for _, item := range v.Items {
+				walk(path, item)
+			}
+		default:
+			for _, to := range targets[path] {
+				if leaves[to] == nil {
+					order = append(order, to)
+				}
+				leaves[to] = append(leaves[to], v)
+			}
+		}
+	}
+	walk("", tree)
+	return order
 }
 
 // fieldValue is a value of a source as its field prints it; false for what the field did not take.

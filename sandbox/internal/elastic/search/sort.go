@@ -71,8 +71,8 @@ func parseSort(v *xcontent.Value) ([]SortField, error) {
 						return nil, eserr.Illegal("%s", err)
 					}
 					f.Format = format
-				case "numeric_type":
-					return nil, eserr.Unsupported("sort parameter [numeric_type]")
+				case "numeric_type", "nested":
+					return nil, eserr.Unsupported("sort parameter [%s]", p.Key)
 				default:
 					line, col := p.Value.Pos()
 					return nil, eserr.XContent(line, col, "[field_sort] unknown field [%s]", p.Key)
@@ -147,6 +147,8 @@ func (r *Request) sorters(t *Target, all []*Target, base int) ([]sorter, error) 
 				return nil, ShardFail(t.Index, "Fielddata access on the _id field is disallowed, you can re-enable it by updating the dynamic cluster setting: indices.id_field_data.enabled")
 			}
 			return nil, eserr.New(400, "query_shard_exception", "No mapping found for [%s] in order to sort on", f.Field).With("index", t.Index).With("index_uuid", t.UUID)
+		case s.field != nil && t.Scope == "" && t.Mapping.NestedPath(s.field.Name) != "":
+			return nil, eserr.New(400, "query_shard_exception", "it is mandatory to set the [nested] context on the nested sort field: [%s].", f.Field).With("index", t.Index).With("index_uuid", t.UUID)
 		case s.field != nil && s.field.Kind == mapping.Text:
 			return nil, ShardFail(t.Index, "Fielddata is disabled on [%s] in [%s]. Text fields are not optimised for operations that require per-document field data like aggregations and sorting, so these operations are disabled by default. Please use a keyword field instead. Alternatively, set fielddata=true on [%s] in order to load field data by uninverting the inverted index. Note that this can use significant memory.", f.Field, t.Index, f.Field)
 		case s.field != nil && !s.field.Aggregatable():
