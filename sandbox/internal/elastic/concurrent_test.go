@@ -16,12 +16,12 @@ import (
 func TestConcurrency(t *testing.T) {
 	t.Parallel()
 	n := start(t, Config{})
-	n.ok("PUT", "/a", `{"settings":{"refresh_interval":"100ms"},"mappings":{"properties":{"w":{"type":"long"},"at":{"type":"date"}}}}`)
+	n.ok("PUT", "/a", `{"settings":{"refresh_interval":"100ms"},"mappings":{"properties":{"w":{"type":"long"},"at":{"type":"date"},"calls":{"type":"nested","properties":{"k":{"type":"keyword"}}}}}}`)
 	const writers, docs, rounds = 3, 150, 12
 	write := func(w, round int) {
 		var b strings.Builder
 		for i := range docs {
-			fmt.Fprintf(&b, `{"index":{"_id":"%d-%d"}}`+"\n"+`{"w":%d,"round":%d,"at":"2024-01-15T10:00:00Z","t":"some text of %d"}`+"\n", w, i, w, round, i)
+			fmt.Fprintf(&b, `{"index":{"_id":"%d-%d"}}`+"\n"+`{"w":%d,"round":%d,"at":"2024-01-15T10:00:00Z","t":"some text of %d","calls":[{"k":"a","n":%d},{"k":"b"}]}`+"\n", w, i, w, round, i, round)
 		}
 		fmt.Fprintf(&b, `{"index":{"_id":"gone-%d"}}`+"\n{}\n"+`{"delete":{"_id":"gone-%d"}}`+"\n", w, w)
 		res := n.ok("POST", "/a/_bulk", b.String())
@@ -45,6 +45,9 @@ func TestConcurrency(t *testing.T) {
 			for !stop.Load() {
 				res := n.ok("POST", "/a/_search", `{"size":0,"track_total_hits":true,"aggs":{"w":{"terms":{"field":"w"},"aggs":{"r":{"max":{"field":"round"}}}}}}`)
 				require.EqualValues(t, writers*docs, at(t, res, "hits", "total", "value"))
+				res = n.ok("POST", "/a/_search", `{"size":0,"track_total_hits":true,"query":{"nested":{"path":"calls","query":{"term":{"calls.k":"a"}}}},"aggs":{"c":{"nested":{"path":"calls"},"aggs":{"n":{"max":{"field":"calls.n"}}}}}}`)
+				require.EqualValues(t, writers*docs, at(t, res, "hits", "total", "value"))
+				require.EqualValues(t, 2*writers*docs, at(t, res, "aggregations", "c", "doc_count"))
 			}
 		})
 	}

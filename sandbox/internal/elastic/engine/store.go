@@ -59,6 +59,9 @@ func OpenStore(dir string, durable bool, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if what := s.wal.Dropped(); what != "" {
+		log.Warn("the write-ahead log ended in the middle of a record, which was cut off: its operation was not acknowledged", "cut", what)
+	}
 	return s, nil
 }
 

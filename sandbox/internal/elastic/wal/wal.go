@@ -8,11 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -32,17 +31,17 @@ type Log struct {
 
 	syncMu sync.Mutex
 	synced int64
+
+	dropped string
 }
 
 const headerSize = 8
 
-// maxRecord is the largest record taken for real when reading; bulk requests are far smaller.
-const maxRecord = 1 << 30
-
 var table = crc32.MakeTable(crc32.Castagnoli)
 
-// Open reads what the directory's files hold, in order, and begins a new file. Records that a crash cut off at the end
-// of a file end that file; nothing after them was acknowledged. durable false leaves out every fsync.
+// Open reads what the directory's files hold, in order, and begins a new file. A record that a crash cut off at the
+// end of the last file was never acknowledged: it is cut from the file, and Dropped tells of it. Any other damage is an
+// error that names file and offset, as acknowledged records may be lost. durable false leaves out every fsync.
 func Open(dir string, durable bool, replay func(record []byte) error) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("open the write-ahead log: %w", err)
@@ -53,14 +52,23 @@ func Open(dir string, durable bool, replay func(record []byte) error) (*Log, err
 		return nil, fmt.Errorf("open the write-ahead log: %w", err)
 	}
 	slices.Sort(names)
-	for _, name := range names {
+	for i, name := range names {
 		n := 0
-		if _, err := fmt.Sscanf(filepath.Base(name), "%d.wal", &n); err != nil || !strings.HasSuffix(name, ".wal") {
-			continue
+		if _, err := fmt.Sscanf(filepath.Base(name), "%d.wal", &n); err != nil {
+			return nil, fmt.Errorf("open the write-ahead log: %s is no file of it", name)
 		}
-		size, err := readFile(name, replay)
+		if l.number > 0 && n != l.number+1 {
+			return nil, fmt.Errorf("open the write-ahead log: file %d is missing before %s: operations that were acknowledged are lost; %s", l.number+1, name, advice)
+		}
+		size, torn, err := readFile(name, i == len(names)-1, replay)
 		if err != nil {
 			return nil, err
+		}
+		if torn > 0 {
+			if err := truncate(name, size, durable); err != nil {
+				return nil, err
+			}
+			l.dropped = fmt.Sprintf("%s: %d bytes of an unfinished record at offset %d", name, torn, size)
 		}
 		l.sizes[n], l.number = size, n
 		l.size += size
@@ -69,37 +77,6 @@ func Open(dir string, durable bool, replay func(record []byte) error) (*Log, err
 		return nil, err
 	}
 	return l, nil
-}
-
-func readFile(name string, replay func([]byte) error) (int64, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return 0, fmt.Errorf("read the write-ahead log: %w", err)
-	}
-	defer f.Close()
-	r := bufio.NewReaderSize(f, 1<<20)
-	var head [headerSize]byte
-	size := int64(0)
-	for {
-		if _, err := io.ReadFull(r, head[:]); err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return size, nil
-			}
-			return size, fmt.Errorf("read the write-ahead log %s: %w", name, err)
-		}
-		n := binary.LittleEndian.Uint32(head[:])
-		if n > maxRecord {
-			return size, nil
-		}
-		record := make([]byte, n)
-		if _, err := io.ReadFull(r, record); err != nil || crc32.Checksum(record, table) != binary.LittleEndian.Uint32(head[4:]) {
-			return size, nil
-		}
-		if err := replay(record); err != nil {
-			return size, fmt.Errorf("replay the write-ahead log %s: %w", name, err)
-		}
-		size += headerSize + int64(n)
-	}
 }
 
 // next closes the current file and begins another; l.mu is held or not needed yet.
@@ -111,6 +88,7 @@ func (l *Log) next() error {
 		}
 	}
 	l.number++
+	l.sizes[l.number] = 0
 	f, err := os.Create(filepath.Join(l.dir, fmt.Sprintf("%012d.wal", l.number)))
 	if err != nil {
 		return fmt.Errorf("begin a file of the write-ahead log: %w", err)
@@ -224,8 +202,9 @@ func (l *Log) Rotate() (int, error) {
 func (l *Log) RemoveBefore(number int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for n, size := range l.sizes {
-		if n < number {
+	// Oldest first: where a crash ends this, no file is missing between others.
+	for _, n := range slices.Sorted(maps.Keys(l.sizes)) {
+		if size := l.sizes[n]; n < number {
 			if err := os.Remove(filepath.Join(l.dir, fmt.Sprintf("%012d.wal", n))); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("remove a file of the write-ahead log: %w", err)
 			}
@@ -235,6 +214,9 @@ func (l *Log) RemoveBefore(number int) error {
 	}
 	return nil
 }
+
+// Dropped says what Open cut from the end of the log; empty where nothing was.
+func (l *Log) Dropped() string { return l.dropped }
 
 // Size is the number of bytes in the log's files.
 func (l *Log) Size() int64 {
