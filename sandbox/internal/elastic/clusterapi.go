@@ -5,6 +5,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -100,6 +101,15 @@ func (r *request) health() (any, error) {
 	if want := strings.ToLower(r.q.Get("wait_for_status")); want != "" && rank[status] > rank[want] {
 		timedOut, code = true, 408 // nothing will come that could make it better
 	}
+	if want := r.q.Get("wait_for_nodes"); want != "" {
+		enough, err := oneNode(want)
+		if err != nil {
+			return nil, err
+		}
+		if !enough {
+			timedOut, code = true, 408
+		}
+	}
 	out := map[string]any{"cluster_name": r.s.c.Name, "status": status, "timed_out": timedOut, "number_of_nodes": 1, "number_of_data_nodes": 1,
 		"active_primary_shards": active, "active_shards": active, "relocating_shards": 0, "initializing_shards": 0, "unassigned_shards": unassigned,
 		"unassigned_primary_shards": 0, "delayed_unassigned_shards": 0, "number_of_pending_tasks": 0, "number_of_in_flight_fetch": 0,
@@ -108,6 +118,27 @@ func (r *request) health() (any, error) {
 		out["indices"] = indices
 	}
 	return reply{status: code, body: out}, nil
+}
+
+// oneNode says whether a single node is what wait_for_nodes asks for: "2", ">=2", "<3", "ge(2)" and so on.
+func oneNode(want string) (bool, error) {
+	form := strings.NewReplacer("ge(", ">=", "le(", "<=", "gt(", ">", "lt(", "<", ")", "").Replace(want)
+	digits := strings.TrimLeft(form, "<>=")
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return false, eserr.New(400, "number_format_exception", "For input string: %q", digits)
+	}
+	switch strings.TrimSuffix(form, digits) {
+	case ">=":
+		return 1 >= n, nil
+	case "<=":
+		return 1 <= n, nil
+	case ">":
+		return 1 > n, nil
+	case "<":
+		return 1 < n, nil
+	}
+	return n == 1, nil
 }
 
 func (r *request) clusterSettings() (any, error) {

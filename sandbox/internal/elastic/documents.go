@@ -18,7 +18,8 @@ import (
 
 const (
 	sourceParamNames = "_source _source_includes _source_excludes "
-	writeParams      = "refresh timeout wait_for_active_shards version version_type if_seq_no if_primary_term op_type require_alias require_data_stream pipeline routing include_source_on_error "
+	changeParams     = "refresh timeout wait_for_active_shards if_seq_no if_primary_term routing "
+	writeParams      = changeParams + "version version_type op_type require_alias require_data_stream pipeline include_source_on_error "
 )
 
 func (s *server) documentRoutes() {
@@ -28,9 +29,9 @@ func (s *server) documentRoutes() {
 	s.on("PUT,POST /{index}/_doc/{id}", writeParams, func(r *request) (any, error) { return r.index(engine.Index) })
 	s.on("POST /{index}/_doc", writeParams, func(r *request) (any, error) { return r.index(engine.Index) })
 	s.on("PUT,POST /{index}/_create/{id}", writeParams, func(r *request) (any, error) { return r.index(engine.Create) })
-	s.on("DELETE /{index}/_doc/{id}", writeParams, (*request).delete)
-	s.on("POST /{index}/_update/{id}", writeParams+sourceParamNames+"retry_on_conflict", (*request).updateDoc)
-	get := sourceParamNames + "realtime refresh preference routing version version_type stored_fields force_synthetic_source"
+	s.on("DELETE /{index}/_doc/{id}", changeParams+"version version_type", (*request).delete)
+	s.on("POST /{index}/_update/{id}", changeParams+sourceParamNames+"require_alias retry_on_conflict include_source_on_error", (*request).updateDoc)
+	get := sourceParamNames + "realtime refresh preference routing stored_fields force_synthetic_source"
 	s.on("GET /{index}/_doc/{id}", get, (*request).get)
 	s.on("GET /{index}/_source/{id}", get, (*request).getSource)
 	s.on("GET,POST /_mget", get, (*request).mget)
@@ -355,9 +356,6 @@ func (r *request) get() (any, error) {
 	f, err := r.sourceParams()
 	if err != nil {
 		return nil, err
-	}
-	if r.q.Get("stored_fields") != "" || r.q.Get("routing") != "" {
-		return nil, eserr.Unsupported("parameters [stored_fields] and [routing] of a get")
 	}
 	out, doc, err := r.lookup(r.vars["index"], r.vars["id"], f)
 	if err != nil {

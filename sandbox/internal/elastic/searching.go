@@ -126,8 +126,8 @@ func (r *request) urlRequest(body *xcontent.Value) (*search.Request, error) {
 			req.DocValues = append(req.DocValues, search.FieldSpec{Field: name})
 		}
 	}
-	for _, name := range []string{"routing", "explain", "stored_fields", "analyzer"} {
-		if v := r.q.Get(name); v != "" && v != "false" && v != "_none_" {
+	for _, name := range []string{"explain", "analyzer", "terminate_after"} {
+		if v := r.q.Get(name); v != "" && v != "false" && v != "0" {
 			return nil, eserr.Unsupported("parameter [%s]", name)
 		}
 	}

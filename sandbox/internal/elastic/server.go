@@ -178,6 +178,12 @@ func (r *request) serve() (any, error) {
 		}
 		return nil, eserr.Illegal("request [%s] contains unrecognized parameter%s: %s", r.http.URL.Path, plural, strings.Join(unknown, ", "))
 	}
+	if name := r.q.Get("index"); name != "" && r.vars["index"] == "" {
+		r.vars["index"] = name
+	}
+	if err := r.harmless(); err != nil {
+		return nil, err
+	}
 	if err := r.readBody(); err != nil {
 		return nil, err
 	}
@@ -186,6 +192,19 @@ func (r *request) serve() (any, error) {
 			CausedBy(eserr.New(400, "status_exception", "A compatible version is required on both Content-Type and Accept headers. Accept version must be either version 9 or 8, but found 7."))
 	}
 	return best.handle(r)
+}
+
+// harmless refuses the values of known parameters that this store does not act on and that would change the answer.
+func (r *request) harmless() error {
+	for name, fine := range map[string]string{
+		"routing": "", "stored_fields": "_none_", "pipeline": "_none", "realtime": "true", "wait_for_completion": "true", "max_docs": "",
+		"lazy": "false", "write_index_only": "false", "features": "", "reopen": "false", "force_synthetic_source": "false", "wait_for_active_shards": "0 1",
+	} {
+		if v := r.q.Get(name); v != "" && !slices.Contains(strings.Fields(fine), v) {
+			return eserr.Unsupported("parameter [%s] with value [%s]", name, v)
+		}
+	}
+	return nil
 }
 
 func (r *request) readBody() error {

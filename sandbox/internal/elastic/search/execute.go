@@ -49,7 +49,6 @@ type Result struct {
 	MaxScore   *float64
 	Hits       []*Hit
 	Aggs       map[string]any
-	Terminated bool
 
 	scored bool
 	marks  map[*Target][]query.Mark

@@ -24,14 +24,13 @@ type Request struct {
 	Highlight         *Highlight
 	Aggs              *xcontent.Value
 	// TrackTotal is up to how many hits are counted exactly; -1 is all of them, 0 none.
-	TrackTotal     int
-	TrackScores    bool
-	MinScore       *float64
-	TerminateAfter int
-	Version        bool
-	SeqNo          bool
-	PIT            string
-	PITKeepAlive   time.Duration
+	TrackTotal   int
+	TrackScores  bool
+	MinScore     *float64
+	Version      bool
+	SeqNo        bool
+	PIT          string
+	PITKeepAlive time.Duration
 	// NoStored is stored_fields: _none_, which leaves out ids and sources.
 	NoStored bool
 	// Q is the query of the q parameter.
@@ -120,7 +119,11 @@ func (r *Request) set(key string, v *xcontent.Value) (err error) {
 		f, ferr := v.Float()
 		r.MinScore, err = &f, ferr
 	case "terminate_after":
-		return count(&r.TerminateAfter, "terminate_after")
+		var n int
+		if err := count(&n, "terminate_after"); err != nil || n == 0 {
+			return err
+		}
+		return eserr.Unsupported("search parameter [terminate_after]")
 	case "timeout":
 		_, err = duration(v.Text())
 	case "version":
