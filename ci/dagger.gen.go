@@ -224,6 +224,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
 			return nil, (*Obsandbox).Configuration(&parent, ctx)
+		case "Conformance":
+			var parent Obsandbox
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return nil, (*Obsandbox).Conformance(&parent, ctx)
 		case "Kind":
 			var parent Obsandbox
 			err = json.Unmarshal(parentJSON, &parent)
@@ -349,6 +356,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg seed", err))
 				}
 			}
+			var fault []string
+			if inputArgs["fault"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["fault"]), &fault)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg fault", err))
+				}
+			}
 			var embedded bool
 			if inputArgs["embedded"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["embedded"]), &embedded)
@@ -370,7 +384,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg pagerduty", err))
 				}
 			}
-			return (*Obsandbox).Sandbox(&parent, ctx, only, without, topology, memory, seed, embedded, slack, pagerduty)
+			return (*Obsandbox).Sandbox(&parent, ctx, only, without, topology, memory, seed, fault, embedded, slack, pagerduty)
 		case "Smoke":
 			var parent Obsandbox
 			err = json.Unmarshal(parentJSON, &parent)

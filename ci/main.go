@@ -66,6 +66,9 @@ func (m *Obsandbox) Sandbox(ctx context.Context,
 	// Seed of the simulated platform: the same seed, the same world.
 	// +default=1
 	seed int,
+	// Break these from the start on, as NAME or NAME:SERVICE: `sandbox fault --list` has them.
+	// +optional
+	fault []string,
 	// Run the stack without its images: real Prometheus, Alertmanager and Jaeger and stand-ins, in one Go container.
 	// +optional
 	embedded bool,
@@ -76,15 +79,8 @@ func (m *Obsandbox) Sandbox(ctx context.Context,
 	// +optional
 	pagerduty *dagger.Secret,
 ) (*dagger.Service, error) {
-	args := []string{"--memory=" + memory, fmt.Sprintf("--seed=%d", seed)}
-	switch topology {
-	case "production":
-		args = append(args, "--production")
-	case "single":
-	default:
-		return nil, fmt.Errorf("--topology %s: there are single and production", topology)
-	}
-	for flag, names := range map[string][]string{"only": only, "without": without} {
+	args := []string{"--topology=" + topology, "--memory=" + memory, fmt.Sprintf("--seed=%d", seed)}
+	for flag, names := range map[string][]string{"only": only, "without": without, "fault": fault} {
 		if len(names) > 0 {
 			args = append(args, "--"+flag+"="+strings.Join(names, ","))
 		}
@@ -96,7 +92,7 @@ func (m *Obsandbox) Sandbox(ctx context.Context,
 		return nil, err
 	}
 	if embedded {
-		return s.embedded(ctx, seed)
+		return s.embedded(ctx)
 	}
 	if err := s.up(ctx); err != nil {
 		return nil, err

@@ -66,7 +66,7 @@ func started(t *testing.T) (names []string, chains map[string]string) {
 
 func TestSandbox(t *testing.T) {
 	m := module(t, nil, "kafka=registry.example.com/kafka:1")
-	_, err := m.Sandbox(t.Context(), nil, nil, "single", "300m", 7, false, nil, nil)
+	_, err := m.Sandbox(t.Context(), nil, nil, "single", "300m", 7, []string{"schema-violations", "pod-gone:query-api"}, false, nil, nil)
 	require.NoError(t, err)
 	names, chains := started(t)
 	s, err := m.plan(t.Context(), nil)
@@ -94,7 +94,7 @@ func TestSandbox(t *testing.T) {
 		},
 		"alertmanager": {"/etc/alertmanager/secrets/slack_api_url", "/etc/alertmanager/secrets/pagerduty_routing_key", "alias:events.pagerduty.com"},
 		"grafana":      {"/etc/grafana/provisioning", "/var/lib/grafana/dashboards", "GF_RENDERING_SERVER_URL"},
-		"platform":     {`"sandbox","pod"`, "--seed=7", "docker.io/library/golang:1.26-alpine"},
+		"platform":     {`"sandbox","pod"`, `"--seed=7","--fault=schema-violations","--fault=pod-gone:query-api"`, "docker.io/library/golang:1.26-alpine"},
 		"jaeger":       {"--config=/etc/jaeger/config.yaml", "port:4317)"},
 	} {
 		for _, w := range want {
@@ -123,7 +123,7 @@ func TestSandboxSelects(t *testing.T) {
 		"with a renderer": {only: []string{"grafana"}, want: []string{"grafana", "renderer", "front"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := module(t, nil).Sandbox(t.Context(), c.only, c.without, "single", "1g", 1, false, nil, nil)
+			_, err := module(t, nil).Sandbox(t.Context(), c.only, c.without, "single", "1g", 1, nil, false, nil, nil)
 			require.NoError(t, err)
 			names, chains := started(t)
 			assert.ElementsMatch(t, c.want, names)
@@ -133,7 +133,7 @@ func TestSandboxSelects(t *testing.T) {
 }
 
 func TestSandboxProduction(t *testing.T) {
-	_, err := module(t, nil).Sandbox(t.Context(), []string{"kafka", "elasticsearch"}, nil, "production", "1g", 1, false, nil, nil)
+	_, err := module(t, nil).Sandbox(t.Context(), []string{"kafka", "elasticsearch"}, nil, "production", "1g", 1, nil, false, nil, nil)
 	require.NoError(t, err)
 	names, chains := started(t)
 	assert.ElementsMatch(t, []string{
@@ -148,18 +148,18 @@ func TestSandboxProduction(t *testing.T) {
 }
 
 func TestSandboxEmbedded(t *testing.T) {
-	_, err := module(t, nil).Sandbox(t.Context(), nil, []string{"grafana"}, "single", "1g", 3, true, nil, nil)
+	_, err := module(t, nil).Sandbox(t.Context(), nil, []string{"grafana"}, "single", "1g", 3, []string{"api-timeouts:shipping-collector"}, true, nil, nil)
 	require.NoError(t, err)
 	names, chains := started(t)
 	require.Equal(t, []string{"sandbox"}, names)
-	assert.Contains(t, chains["sandbox"], `"sandbox","up","--doors","--seed=3","--only=kafka"`)
+	assert.Contains(t, chains["sandbox"], `"sandbox","up","--doors","--seed=3","--fault=api-timeouts:shipping-collector","--only=kafka"`)
 	assert.Contains(t, chains["sandbox"], "port:9090)")
 	assert.NotContains(t, chains["sandbox"], "--only=grafana")
 }
 
 func TestSecretsOfTheUser(t *testing.T) {
 	m := module(t, nil)
-	_, err := m.Sandbox(t.Context(), nil, nil, "single", "1g", 1, false, nil, dag.SetSecret("mine", "key"))
+	_, err := m.Sandbox(t.Context(), nil, nil, "single", "1g", 1, nil, false, nil, dag.SetSecret("mine", "key"))
 	require.NoError(t, err)
 	_, chains := started(t)
 	assert.Contains(t, chains["alertmanager"], "name:mine", "what the user gave")
@@ -171,15 +171,23 @@ func TestRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		only     []string
 		topology string
+		fault    []string
 		want     string
 	}{
+		"a fault":        {topology: "single", fault: []string{"no-such"}, want: `--fault no-such: no fault "no-such"`},
+		"a service":      {topology: "single", fault: []string{"api-timeouts:no-such"}, want: "no-such"},
+		"no platform":    {only: []string{"kafka"}, topology: "single", fault: []string{"api-timeouts"}, want: "it needs the component platform"},
 		"a component":    {only: []string{"zookeeper"}, topology: "single", want: `no component "zookeeper"`},
-		"a topology":     {topology: "huge", want: "there are single and production"},
+		"a topology":     {topology: "huge", want: `--topology must be one of "single","production"`},
 		"nothing at all": {only: []string{"renderer"}, topology: "single", want: "runs beside a component"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := module(t, nil).Sandbox(t.Context(), c.only, nil, c.topology, "1g", 1, false, nil, nil)
-			assert.ErrorContains(t, err, c.want)
+			for _, embedded := range []bool{false, true} {
+				_, err := module(t, nil).Sandbox(t.Context(), c.only, nil, c.topology, "1g", 1, c.fault, embedded, nil, nil)
+				assert.ErrorContains(t, err, c.want)
+				names, _ := started(t)
+				assert.Empty(t, names, "nothing starts")
+			}
 		})
 	}
 	_, err := New(dag.LoadDirectoryFromID(fake.Source), []string{"prometheus"}, "")
@@ -275,6 +283,26 @@ func TestOriginals(t *testing.T) {
 	assert.ErrorContains(t, err, "what stderr says", "it could not judge")
 }
 
+func TestConformance(t *testing.T) {
+	require.NoError(t, module(t, nil).Conformance(t.Context()))
+	calls := strings.Join(fake.Session.Calls(), "\n")
+	assert.Contains(t, calls, `"sandbox","conformance","http://elasticsearch:9200","--format=json"`)
+	assert.Contains(t, calls, `"sandbox","test","pipelines","--against","logstash","--format=json"`)
+	assert.Contains(t, calls, `"judge","--suite=originals","--name=elasticsearch gets ready and takes what it is set up with"`)
+	at := strings.Index(calls, `"--against","logstash"`)
+	logstash := calls[strings.LastIndex(calls[:at], "\n"):at]
+	assert.Contains(t, logstash, "docker.elastic.co/logstash/logstash:", "in the image that will run")
+	assert.Contains(t, logstash, "path:tests/pipelines/)>", "with the cases")
+	assert.NotContains(t, calls, "amtool", "the programs' own checks are another part")
+
+	assert.EqualError(t, module(t, exit(map[string]int{"reports": 1})).Conformance(t.Context()), "what combinedOutput says")
+	assert.ErrorContains(t, module(t, exit(map[string]int{`"conformance"`: 2})).Conformance(t.Context()), "what stderr says", "there is no Elasticsearch")
+
+	_, err := module(t, nil).Test(t.Context(), false, false, false)
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), `"--against","logstash","--format=json"`, "part of the test")
+}
+
 func TestPreview(t *testing.T) {
 	m := module(t, nil)
 	_, err := m.Preview(t.Context(), "main", dag.LoadGitRepositoryFromID("repository"))
@@ -351,7 +379,7 @@ func TestWhyItEnded(t *testing.T) {
 		}
 		return nil
 	})
-	_, err := m.Sandbox(t.Context(), []string{"kafka"}, nil, "single", "1g", 1, false, nil, nil)
+	_, err := m.Sandbox(t.Context(), []string{"kafka"}, nil, "single", "1g", 1, nil, false, nil, nil)
 	assert.EqualError(t, err, "kafka did not get ready: kafka: no such directory")
 }
 

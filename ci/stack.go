@@ -21,6 +21,8 @@ type stack struct {
 	Addresses  json.RawMessage
 	Forwards   []string
 	Ports      []int
+	// Embedded is the command that runs the same in one container, without images.
+	Embedded []string
 	// given are the secrets of the user, by name.
 	given map[string]*dagger.Secret
 	// id keeps what waits for and judges this run from being answered out of the cache.
@@ -33,9 +35,9 @@ type component struct {
 	AllNeeds   []string `json:"all_needs"`
 	Containers []container
 	Checks     []struct {
-		Name                string
-		Run                 []string
-		Entrypoint, Running bool
+		Name                             string
+		Run, Reads                       []string
+		Entrypoint, Running, Conformance bool
 	}
 }
 
@@ -211,11 +213,11 @@ func (s *stack) front(ctx context.Context) (*dagger.Service, error) {
 
 // embedded is the stack without images: one container runs the command as a laptop would. Its ports open when all is
 // ready: the first run compiles for some minutes.
-func (s *stack) embedded(ctx context.Context, seed int) (*dagger.Service, error) {
-	all := container{Host: "sandbox", Command: true, Args: []string{"sandbox", "up", "--doors", fmt.Sprintf("--seed=%d", seed)}, Ports: s.Ports}
+func (s *stack) embedded(ctx context.Context) (*dagger.Service, error) {
+	all := container{Host: "sandbox", Command: true, Args: s.Embedded, Ports: s.Ports}
 	wait := []string{"sandbox", "await", "--stack=" + addressesFile, "--host=" + all.Host, "--timeout=60m"}
 	for _, c := range s.Components {
-		all.Args, wait = append(all.Args, "--only="+c.Name), append(wait, c.Name)
+		wait = append(wait, c.Name)
 	}
 	up, err := s.service(all).Start(ctx)
 	if err == nil {

@@ -35,30 +35,31 @@ Exit codes: 0 it went well, 1 checks failed, 2 it could not run (the reason is o
 
 // commands is the command line.
 type commands struct {
-	Up         upCmd         `cmd:"" help:"Run the stack until Ctrl-C, and show how it does."`
-	Smoke      smokeCmd      `cmd:"" help:"Check a running stack end to end, or one that is started for it."`
-	Test       testCmd       `cmd:"" help:"Judge what can be judged without a running stack: configuration, rules, routes, pipelines, dashboards."`
-	Check      checkCmd      `cmd:"" help:"Say what of the platform's contract a service of yours keeps."`
-	Export     exportCmd     `cmd:"" help:"Write the stack's configuration for production."`
-	Preview    previewCmd    `cmd:"" help:"Draw all dashboards with simulated data, and what has changed in them, for reviewers."`
-	Backtest   backtestCmd   `cmd:"" help:"Evaluate rules over recorded data: what would have fired, before a change against after."`
-	Record     recordCmd     `cmd:"" help:"Turn a window of a Prometheus into a unit test of rules."`
-	Config     configCmd     `cmd:"" help:"Print the configuration that a component runs with, or what differs from what is checked in."`
-	Status     statusCmd     `cmd:"" help:"List the stacks that run on this machine."`
-	Logs       logsCmd       `cmd:"" help:"Print the log of a component of a running stack."`
-	Fault      faultCmd      `cmd:"" help:"Break something in the simulated platform, or mend it."`
-	Down       downCmd       `cmd:"" help:"End a running stack."`
-	Version    versionCmd    `cmd:"" help:"Print the versions of this command and of the programs of the stack."`
-	Serve      serveCmd      `cmd:"" help:"Run one stand-in by itself; 'up' does this."`
-	Guard      guardCmd      `cmd:"" hidden:""`
-	Front      frontCmd      `cmd:"" hidden:"" help:"Lead ports to the components of a stack that runs in containers."`
-	Cluster    clusterCmd    `cmd:"" hidden:"" help:"Serve the network of the simulated cluster in a container."`
-	Reports    reportsCmd    `cmd:"" hidden:"" help:"Make one report of several, in every format."`
-	Containers containersCmd `cmd:"" hidden:"" help:"Plan the stack in containers."`
-	Kinds      kindsCmd      `cmd:"" hidden:"" help:"List the kinds of test, and what each of them reads."`
-	Judge      judgeCmd      `cmd:"" hidden:"" help:"Run a program as one check, and report."`
-	Pod        podCmd        `cmd:"" hidden:"" help:"Serve the platform and the cluster's network in a container."`
-	Await      awaitCmd      `cmd:"" hidden:"" help:"Wait until a component is ready, and set it up."`
+	Up          upCmd          `cmd:"" help:"Run the stack until Ctrl-C, and show how it does."`
+	Smoke       smokeCmd       `cmd:"" help:"Check a running stack end to end, or one that is started for it."`
+	Test        testCmd        `cmd:"" help:"Judge what can be judged without a running stack: configuration, rules, routes, pipelines, dashboards."`
+	Check       checkCmd       `cmd:"" help:"Say what of the platform's contract a service of yours keeps."`
+	Export      exportCmd      `cmd:"" help:"Write the stack's configuration for production."`
+	Preview     previewCmd     `cmd:"" help:"Draw all dashboards with simulated data, and what has changed in them, for reviewers."`
+	Backtest    backtestCmd    `cmd:"" help:"Evaluate rules over recorded data: what would have fired, before a change against after."`
+	Record      recordCmd      `cmd:"" help:"Turn a window of a Prometheus into a unit test of rules."`
+	Config      configCmd      `cmd:"" help:"Print the configuration that a component runs with, or what differs from what is checked in."`
+	Status      statusCmd      `cmd:"" help:"List the stacks that run on this machine."`
+	Logs        logsCmd        `cmd:"" help:"Print the log of a component of a running stack."`
+	Fault       faultCmd       `cmd:"" help:"Break something in the simulated platform, or mend it."`
+	Down        downCmd        `cmd:"" help:"End a running stack."`
+	Version     versionCmd     `cmd:"" help:"Print the versions of this command and of the programs of the stack."`
+	Serve       serveCmd       `cmd:"" help:"Run one stand-in by itself; 'up' does this."`
+	Guard       guardCmd       `cmd:"" hidden:""`
+	Front       frontCmd       `cmd:"" hidden:"" help:"Lead ports to the components of a stack that runs in containers."`
+	Cluster     clusterCmd     `cmd:"" hidden:"" help:"Serve the network of the simulated cluster in a container."`
+	Reports     reportsCmd     `cmd:"" hidden:"" help:"Make one report of several, in every format."`
+	Containers  containersCmd  `cmd:"" hidden:"" help:"Plan the stack in containers."`
+	Kinds       kindsCmd       `cmd:"" hidden:"" help:"List the kinds of test, and what each of them reads."`
+	Judge       judgeCmd       `cmd:"" hidden:"" help:"Run a program as one check, and report."`
+	Conformance conformanceCmd `cmd:"" hidden:"" help:"Judge an Elasticsearch by the cases of the store that stands in for it."`
+	Pod         podCmd         `cmd:"" hidden:"" help:"Serve the platform and the cluster's network in a container."`
+	Await       awaitCmd       `cmd:"" hidden:"" help:"Wait until a component is ready, and set it up."`
 }
 
 // console is where a command writes, and what it may assume of the terminal.

@@ -27,13 +27,14 @@ import (
 // containersCmd plans the stack in containers, for whoever starts them.
 type containersCmd struct {
 	stackFlag
-	Only       []string `placeholder:"NAME,…" help:"These components only."`
-	Without    []string `placeholder:"NAME,…" help:"All components but these."`
-	Production bool     `help:"The nodes of the production topology."`
-	Memory     string   `default:"512m" help:"The heap of each Java program, as Java writes it."`
-	Seed       uint64   `default:"1" help:"Seed of the simulated platform."`
-	Preview    bool     `help:"What pictures of dashboards need, without anything that fills it."`
-	Given      []string `placeholder:"NAME,…" help:"Secrets that the user gives; their receivers are not simulated."`
+	Only     []string `placeholder:"NAME,…" help:"These components only."`
+	Without  []string `placeholder:"NAME,…" help:"All components but these."`
+	Topology string   `enum:"single,production" default:"single" help:"The nodes that a component has."`
+	Memory   string   `default:"512m" help:"The heap of each Java program, as Java writes it."`
+	Seed     uint64   `default:"1" help:"Seed of the simulated platform."`
+	Fault    []string `placeholder:"NAME[:SERVICE],…" help:"Broken in the platform from the start on."`
+	Preview  bool     `help:"What pictures of dashboards need, without anything that fills it."`
+	Given    []string `placeholder:"NAME,…" help:"Secrets that the user gives; their receivers are not simulated."`
 }
 
 func (c *containersCmd) Run(con *console) error {
@@ -42,10 +43,15 @@ func (c *containersCmd) Run(con *console) error {
 		return err
 	}
 	p, err := containers.New(s, containers.Options{
-		Only: c.Only, Without: c.Without, Production: c.Production, Memory: c.Memory, Seed: c.Seed, Preview: c.Preview, Given: c.Given,
+		Only: c.Only, Without: c.Without, Production: c.Topology == "production", Memory: c.Memory, Seed: c.Seed, Faults: c.Fault, Preview: c.Preview, Given: c.Given,
 	})
 	if err != nil {
 		return err
+	}
+	if len(c.Fault) > 0 { // before anything starts
+		if err := platform.Check(platform.Config{StackDir: s.Dir, Faults: c.Fault}); err != nil {
+			return err
+		}
 	}
 	p.Addresses.StackDir = s.Dir
 	return json.NewEncoder(con.out).Encode(p)
@@ -144,8 +150,9 @@ func (c *judgeCmd) Run(ctx context.Context, con *console) error {
 // of the simulated cluster under their names, which lead here; the platform itself is on loopback behind that.
 type podCmd struct {
 	stackFlag
-	Certificates string `required:"" type:"path" placeholder:"DIR" help:"cert.pem and key.pem of the servers that are stood in for."`
-	Seed         uint64 `default:"1" help:"The same seed, the same world."`
+	Certificates string   `required:"" type:"path" placeholder:"DIR" help:"cert.pem and key.pem of the servers that are stood in for."`
+	Seed         uint64   `default:"1" help:"The same seed, the same world."`
+	Fault        []string `sep:"none" placeholder:"NAME[:SERVICE]" help:"Broken from the start on."`
 }
 
 // stoodIn are the services on the internet that the platform stands in for, at the port of HTTPS.
@@ -190,7 +197,7 @@ func (c *podCmd) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return platform.Run(ctx, platform.Config{
-			StackDir: s.Dir, API: local("api"), Proxy: local("proxy"), Kubernetes: local("kubernetes"), Seed: c.Seed, LogRate: platform.UsualLogRate, TraceRate: platform.UsualTraceRate,
+			StackDir: s.Dir, API: local("api"), Proxy: local("proxy"), Kubernetes: local("kubernetes"), Seed: c.Seed, Faults: c.Fault, LogRate: platform.UsualLogRate, TraceRate: platform.UsualTraceRate,
 			Kafka: at("kafka", "kafka", "broker"), OTLP: "http://" + at("jaeger", "jaeger", "otlp-http"),
 		}, serveLog())
 	})

@@ -26,6 +26,8 @@ type Options struct {
 	Memory string
 	// Seed of the simulated platform.
 	Seed uint64
+	// Faults are broken in the platform from the start on: NAME, or NAME:SERVICE. Whether there are such is not judged here.
+	Faults []string
 	// Preview has what Grafana's pictures of dashboards need, and nothing that fills it.
 	Preview bool
 	// Given are the secrets that the user gives; their receivers are not simulated.
@@ -41,6 +43,8 @@ type Plan struct {
 	Forwards []string `json:"forwards"`
 	// Ports are those of Forwards.
 	Ports []int `json:"ports"`
+	// Embedded is the command that runs the same components in one container, without images.
+	Embedded []string `json:"embedded"`
 }
 
 // Component is one of the stack.
@@ -83,7 +87,8 @@ type Secret struct {
 	Value string `json:"value"`
 }
 
-// Check is a program's own check of its configuration, in the image that will run.
+// Check is made in the image that will run: a program's own check of its configuration, or cases of this repository that
+// the program has to pass as the stand-in for it does.
 type Check struct {
 	Name string   `json:"name" yaml:"name"`
 	Run  []string `json:"run" yaml:"run"`
@@ -91,6 +96,10 @@ type Check struct {
 	Entrypoint bool `json:"entrypoint" yaml:"entrypoint"`
 	// Running says that the component has to run meanwhile.
 	Running bool `json:"running" yaml:"running"`
+	// Conformance says that Run, a command of the sandbox, judges cases, and writes a report of them.
+	Conformance bool `json:"conformance" yaml:"conformance"`
+	// Reads are what it reads of the repository: directories with a slash, and files.
+	Reads []string `json:"reads" yaml:"reads"`
 }
 
 // New plans the stack in containers.
@@ -118,8 +127,15 @@ func New(s *stack.Stack, opt Options) (*Plan, error) {
 	runs := func(name string) bool {
 		return slices.ContainsFunc(selected, func(c stack.Component) bool { return c.Name == name })
 	}
-	p := &Plan{Addresses: stack.Addresses{Mode: "containers", Components: map[string]map[string]string{}}}
+	if len(opt.Faults) > 0 && !runs(platform) {
+		return nil, fmt.Errorf("--fault %s: it needs the component %s, which --only or --without leaves out", opt.Faults[0], platform)
+	}
+	p := &Plan{
+		Addresses: stack.Addresses{Mode: "containers", Components: map[string]map[string]string{}},
+		Embedded:  append([]string{"sandbox", "up", "--doors", fmt.Sprintf("--seed=%d", opt.Seed)}, opt.faults()...),
+	}
 	for _, c := range selected {
+		p.Embedded = append(p.Embedded, "--only="+c.Name)
 		r := f.Containers[c.Name]
 		out := Component{Name: c.Name, Needs: []string{}, AllNeeds: f.needs(s, c), Checks: r.Checks}
 		for _, need := range slices.Concat(c.Needs, r.Needs) {
@@ -159,6 +175,15 @@ func New(s *stack.Stack, opt Options) (*Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// faults are arguments of a command that runs the platform.
+func (o Options) faults() []string {
+	var args []string
+	for _, f := range o.Faults {
+		args = append(args, "--fault="+f)
+	}
+	return args
 }
 
 func (p *Plan) lead(port int, host string, to int) {
@@ -206,6 +231,9 @@ func (r recipe) container(c stack.Component, opt Options, node string, id int, s
 	}
 	for _, arg := range args {
 		out.Args = append(out.Args, expand(arg))
+	}
+	if c.Name == platform {
+		out.Args = append(out.Args, opt.faults()...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Secrets)) {
 		secret := r.Secrets[name]

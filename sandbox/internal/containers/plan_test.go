@@ -49,7 +49,7 @@ func TestPlan(t *testing.T) {
 	t.Parallel()
 	s, err := stack.Load(stackDir)
 	require.NoError(t, err)
-	p := plan(t, Options{Memory: "300m", Seed: 7})
+	p := plan(t, Options{Memory: "300m", Seed: 7, Faults: []string{"pod-gone:query-api"}})
 	assert.ElementsMatch(t, append(s.Names(), "renderer"), hosts(p))
 	for _, c := range s.Components {
 		ctr := find(t, p, c.Name)
@@ -69,7 +69,9 @@ func TestPlan(t *testing.T) {
 	assert.Equal(t, "-Xms300m -Xmx300m", kafka.Env["KAFKA_HEAP_OPTS"])
 	assert.Equal(t, "PLAINTEXT://kafka:9092,HOST://localhost:9092", kafka.Env["KAFKA_ADVERTISED_LISTENERS"])
 	assert.Contains(t, p.Forwards, "--forward=9092=kafka:29092")
-	assert.Contains(t, find(t, p, "platform").Args, "--seed=7")
+	assert.Subset(t, find(t, p, "platform").Args, []string{"--seed=7", "--fault=pod-gone:query-api"})
+	assert.Equal(t, []string{"sandbox", "up", "--doors", "--seed=7", "--fault=pod-gone:query-api"}, p.Embedded[:5])
+	assert.Subset(t, p.Embedded, []string{"--only=kafka", "--only=grafana"})
 
 	prometheus := find(t, p, "prometheus")
 	assert.Subset(t, prometheus.Names, []string{"kubernetes.default.svc", "kafka-0.kafka", "flink-jobmanager"}, "the cluster's hosts, as prometheus.yml names them")
@@ -141,6 +143,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		"a component that is none": {nil, Options{Only: []string{"zookeeper"}}, `no component "zookeeper"`},
 		"nothing left":             {nil, Options{Only: []string{"kafka"}, Without: []string{"kafka"}}, "no component is left"},
+		"a fault of nothing":       {nil, Options{Only: []string{"kafka"}, Faults: []string{"pod-gone"}}, "--fault pod-gone: it needs the component platform"},
 		"only a renderer":          {nil, Options{Only: []string{"renderer"}}, "it runs beside a component"},
 		"a container of nothing":   {func(s string) string { return s + "  zookeeper: {}\n" }, Options{}, `container "zookeeper": no component`},
 		"a key that is not known":  {func(s string) string { return strings.Replace(s, "    mounts:", "    mount:", 1) }, Options{}, "containers.yaml:"},

@@ -171,11 +171,19 @@ func Run(ctx context.Context, opts Options) (*Outcome, error) {
 	return out, nil
 }
 
+// suite tells results of another Logstash from our own, in one report of both.
+func (o Options) suite() string {
+	if o.Against != "" {
+		return Suite + " in Logstash"
+	}
+	return Suite
+}
+
 func (o Options) rel(path string) string { return paths.Relative(o.Root, path) }
 
 // failed is the result for a file that cannot be used; an error that names its place keeps it.
 func (o Options) failed(path, name string, err error) report.Result {
-	r := report.Result{Suite: Suite, Name: o.rel(path) + ": " + name, Status: report.Fail, Detail: err.Error(), File: o.rel(path), Line: 1}
+	r := report.Result{Suite: o.suite(), Name: o.rel(path) + ": " + name, Status: report.Fail, Detail: err.Error(), File: o.rel(path), Line: 1}
 	var placed *placedError
 	if errors.As(err, &placed) {
 		r.Line, r.Detail = placed.line, placed.msg
@@ -186,7 +194,7 @@ func (o Options) failed(path, name string, err error) report.Result {
 // judge runs a case; got is what came out, nil where the case could not be run.
 func (o Options) judge(ctx context.Context, by engine, f loaded, c *testCase) (result report.Result, got []any) {
 	start := time.Now()
-	result = report.Result{Suite: Suite, Name: o.rel(f.path) + ": " + c.name, File: o.rel(f.path), Line: c.line}
+	result = report.Result{Suite: o.suite(), Name: o.rel(f.path) + ": " + c.name, File: o.rel(f.path), Line: c.line}
 	defer func() { result.Duration = time.Since(start) }()
 	if f.side.Skip != nil {
 		result.Status, result.Detail = report.Skip, strings.TrimSpace(f.side.Skip.Reason+" "+f.side.Skip.Link)

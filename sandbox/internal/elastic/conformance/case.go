@@ -5,6 +5,7 @@ package conformance
 
 import (
 	"bytes"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -36,6 +37,18 @@ type Step struct {
 	At    string
 	Want  any
 	Steps []Step
+}
+
+//go:embed testdata/*.yml
+var testdata embed.FS
+
+// Cases are those of this repository.
+func Cases() ([]Case, error) {
+	dir, err := fs.Sub(testdata, "testdata")
+	if err != nil {
+		return nil, fmt.Errorf("read conformance cases: %w", err)
+	}
+	return Load(dir)
 }
 
 // Load reads the cases of every *.yml file: documents with one key each, the name of the case, and "setup" for steps

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"testing/fstest"
 
@@ -24,7 +23,7 @@ var (
 
 // TestCases runs all cases against our store, or against the cluster that -against names.
 func TestCases(t *testing.T) {
-	cases, err := Load(os.DirFS("testdata"))
+	cases, err := Cases()
 	require.NoError(t, err)
 	require.Greater(t, len(cases), 40)
 	url := *against
