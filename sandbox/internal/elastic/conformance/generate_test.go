@@ -42,7 +42,8 @@ var differMappings = map[string]string{
 	differA: `{"properties":{"id":{"type":"keyword"},"level":{"type":"keyword"},"tags":{"type":"keyword","ignore_above":6},"t":{"type":"text","fields":{"raw":{"type":"keyword","null_value":"none"}}},
 		"u":{"type":"text","norms":false},"n":{"type":"long"},"i":{"type":"integer"},"by":{"type":"byte"},"d":{"type":"double"},"f":{"type":"float"},"h":{"type":"half_float"},"ok":{"type":"boolean"},"at":{"type":"date"},
 		"day":{"type":"date","format":"yyyy-MM-dd||epoch_second"},"nano":{"type":"date_nanos"},"ip":{"type":"ip"},"o":{"properties":{"k":{"type":"keyword"},"n":{"type":"short"},"t":{"type":"text"}}},
-		"fl":{"type":"flattened"},"al":{"type":"alias","path":"level"},"nd":{"type":"keyword","doc_values":false},"ni":{"type":"long","index":false}}}`,
+		"fl":{"type":"flattened"},"al":{"type":"alias","path":"level"},"nd":{"type":"keyword","doc_values":false},"ni":{"type":"long","index":false},
+		"calls":{"type":"nested","properties":{"svc":{"type":"keyword"},"ms":{"type":"long"},"note":{"type":"text"},"at":{"type":"date"},"tries":{"type":"nested","properties":{"code":{"type":"keyword"},"ms":{"type":"double"}}}}}}}`,
 	differB: `{"properties":{"id":{"type":"keyword"},"level":{"type":"keyword"},"t":{"type":"text"},"n":{"type":"integer"},"d":{"type":"float"},"at":{"type":"date","format":"strict_date_time||epoch_millis"},"only":{"type":"keyword"}}}`,
 }
 
@@ -145,6 +146,7 @@ func (g *generator) document(index string, id int) obj {
 	put(50, "fl", func() any { return obj{"carrier": pick(g, "ups", "dhl"), "deep": obj{"id": fmt.Sprint(g.IntN(5))}} })
 	put(50, "nd", func() any { return pick(g, "p", "q") })
 	put(50, "ni", func() any { return g.IntN(10) })
+	put(60, "calls", g.call)
 	return d
 }
 
@@ -244,6 +246,9 @@ func (g *generator) rangeQuery() obj {
 
 // query is a random query of some depth.
 func (g *generator) query(depth int) obj {
+	if depth > 0 && g.chance(6) {
+		return g.nestedQuery("calls", true)
+	}
 	if depth > 0 && g.chance(35) {
 		switch g.IntN(6) {
 		case 0, 1, 2:
@@ -597,6 +602,10 @@ func (g *generator) aggs(depth int) obj {
 		name := fmt.Sprintf("%c%d", 'a'+depth, i)
 		if depth == 0 || g.chance(30) {
 			out[name] = g.metric()
+			continue
+		}
+		if g.chance(10) {
+			out[name] = g.nestedAgg()
 			continue
 		}
 		b := g.bucket()

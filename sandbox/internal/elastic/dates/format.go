@@ -65,6 +65,17 @@ func (f *Format) parse(text string, loc *time.Location, up bool) (time.Time, err
 	return time.Time{}, fmt.Errorf("failed to parse date field [%s] with format [%s]", text, f.Name)
 }
 
+// counts says whether a text is read as a number since 1970.
+func (f *Format) counts(text string) bool {
+	for _, alt := range f.alts {
+		if _, ok := alt.parse(text, time.UTC, false); ok {
+			_, number := alt.(epoch)
+			return number
+		}
+	}
+	return false
+}
+
 // Print is the date in the first alternative, in t's zone.
 func (f *Format) Print(t time.Time) string { return f.alts[0].print(t) }
 

@@ -10,6 +10,15 @@ import (
 // Math reads a date that may be date math: "now-1h/h", "2024-01-15||+1d/d". up is set where the largest moment of what
 // is meant counts (lte and gt), so that rounding and missing parts go up.
 func (f *Format) Math(text string, now time.Time, loc *time.Location, up bool) (time.Time, error) {
+	return f.math(text, now, loc, up, false)
+}
+
+// LocalMath is Math as range queries have it: there, numbers since 1970 too count as the zone's own clock shows.
+func (f *Format) LocalMath(text string, now time.Time, loc *time.Location, up bool) (time.Time, error) {
+	return f.math(text, now, loc, up, true)
+}
+
+func (f *Format) math(text string, now time.Time, loc *time.Location, up, local bool) (time.Time, error) {
 	if loc == nil {
 		loc = time.UTC
 	}
@@ -24,6 +33,10 @@ func (f *Format) Math(text string, now time.Time, loc *time.Location, up bool) (
 			return t, err
 		}
 		ops = rest
+		if local && f.counts(date) {
+			u := t.UTC()
+			t = time.Date(u.Year(), u.Month(), u.Day(), u.Hour(), u.Minute(), u.Second(), u.Nanosecond(), loc)
+		}
 	}
 	t = t.In(loc)
 	for ops != "" {

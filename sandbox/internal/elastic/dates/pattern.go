@@ -381,7 +381,16 @@ func printItems(b *strings.Builder, items []item, t time.Time) {
 			b.WriteString(t.Format(map[bool]string{true: "Z07:00", false: "Z0700"}[it.n == 3 || it.n == 5]))
 		case 'Z', 'x':
 			b.WriteString(t.Format(map[bool]string{true: "-07:00", false: "-0700"}[it.letter == 'x' && (it.n == 3 || it.n == 5)]))
-		case 'z', 'V', 'O':
+		case 'z':
+			name, _ := t.Zone()
+			switch {
+			case t.Location() == time.UTC:
+				name = "Z"
+			case it.n > 3 || strings.ContainsAny(name, "+-"):
+				name = t.Location().String()
+			}
+			b.WriteString(name)
+		case 'V', 'O':
 			b.WriteString(t.Location().String())
 		}
 	}

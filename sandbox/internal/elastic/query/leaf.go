@@ -43,7 +43,7 @@ func (n *termNode) Scorer(v *engine.View) Scorer {
 	if f == nil || f.Dict == nil || n.boost == 0 {
 		return nil
 	}
-	if !f.Indexed() || n.f.Type == "match_only_text" || n.f.Type == "constant_keyword" || n.f.Type == "wildcard" || n.f.Key != "" {
+	if !f.Indexed() || n.f.Type == "match_only_text" || n.f.Type == "constant_keyword" || n.f.Type == "wildcard" {
 		return constant(n, v, n.boost)
 	}
 	ord, ok := f.Dict.Find(n.term)

@@ -99,7 +99,7 @@ func dateRange(f *mapping.Field, b Bounds, c *Context) (Node, error) {
 	n := &valueNode{f, math.MinInt64, math.MaxInt64, b.Boost}
 	var failed error
 	at := func(text *string, up bool) int64 {
-		t, err := format.Math(*text, c.Now, b.Zone, up)
+		t, err := format.LocalMath(*text, c.Now, b.Zone, up)
 		if err != nil && failed == nil {
 			failed = dateFail(c, f.Name, *text, format.Name)
 		}
