@@ -157,6 +157,9 @@ func termOn(name, text string, boost float64, c *Context) (Node, error) {
 				return noneNode{}, nil
 			}
 		}
+		if f.Type == "boolean" && f.Index {
+			boost *= c.truthWeight(f, v)
+		}
 		return &valueNode{f, v, v, boost}, nil
 	case f.Type == "ip" && strings.Contains(text, "/"):
 		prefix, err := netip.ParsePrefix(text)

@@ -57,6 +57,31 @@ func (c *Context) termStats(f *mapping.Field, term string) stats {
 	return st
 }
 
+// truthWeight is the score of a truth value: booleans are terms to Lucene, other numbers are not.
+func (c *Context) truthWeight(f *mapping.Field, value int64) float64 {
+	var st stats
+	sum := 0
+	for _, v := range c.Views {
+		sf := v.Field(f.Name)
+		if sf == nil || sf.Num == nil {
+			continue
+		}
+		st.docCount += sf.Num.Count
+		for _, x := range []int64{0, 1} {
+			have := newBits(v)
+			sf.Num.Between(x, x, have)
+			sum += have.Count()
+			if x == value {
+				st.docFreq += have.Count()
+			}
+		}
+	}
+	if st.docCount == 0 {
+		return 1
+	}
+	return st.idf() * tf(1, nil, 0, float64(sum)/float64(st.docCount))
+}
+
 func (s stats) idf() float64 {
 	n := float64(s.docFreq)
 	return math.Log(1 + (float64(max(s.docCount, s.docFreq))-n+0.5)/(n+0.5))

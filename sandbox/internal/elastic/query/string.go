@@ -134,11 +134,35 @@ func (q *stringQuery) build() (Node, error) {
 	return n, nil
 }
 
+// present is what a lone star finds: documents with a value in one of the fields that are asked by default.
+func (q *stringQuery) present(boost float64) Node {
+	fields := q.fields
+	if len(fields) == 0 {
+		for _, name := range q.c.DefaultField {
+			fields = append(fields, fieldBoost{name, 1})
+		}
+	}
+	any := &maxNode{boost: 1}
+	for _, f := range fields {
+		if f.name == "*" {
+			return allNode{boost}
+		}
+		any.queries = append(any.queries, existsOn(f.name, boost*f.boost, q.c))
+	}
+	if len(fields) == 0 {
+		return allNode{boost}
+	}
+	return any
+}
+
 func (q *stringQuery) node(t *querystring.Node) (Node, error) {
 	switch t.Kind {
 	case querystring.All:
 		return allNode{t.Boost}, nil
 	case querystring.Exists:
+		if t.Field == "" {
+			return q.present(t.Boost), nil
+		}
 		return existsOn(t.Field, t.Boost, q.c), nil
 	case querystring.Bool:
 		if len(t.Clauses) == 0 {

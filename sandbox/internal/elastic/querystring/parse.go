@@ -23,7 +23,7 @@ const (
 	Range
 	// Regexp is a text between slashes.
 	Regexp
-	// Exists is field:* and _exists_:field.
+	// Exists is field:*, _exists_:field, and without a field a lone *.
 	Exists
 	// All is *:*.
 	All
@@ -350,7 +350,7 @@ func (p *parser) term(field string) (*Node, error) {
 		n.Boost *= boost
 	}
 	switch {
-	case raw == "*" && field == "*", raw == "*" && field == "":
+	case raw == "*" && field == "*":
 		*n = Node{Kind: All, Boost: n.Boost}
 	case field == "_exists_":
 		*n = Node{Kind: Exists, Field: n.Text, Boost: n.Boost}
