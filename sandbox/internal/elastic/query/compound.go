@@ -104,6 +104,8 @@ func buildBool(body *xcontent.Value, c *Context) (Node, error) {
 	switch {
 	case len(n.must)+len(n.filter)+len(n.should)+len(n.not) == 0:
 		return allNode{n.boost}, nil
+	case len(n.must)+len(n.filter)+len(n.should) == 0:
+		n.minShould = 0 // where everything is forbidden, Elasticsearch forgets what should match
 	case msm != "":
 		if n.minShould, err = MinimumShouldMatch(msm, len(n.should)); err != nil {
 			return nil, err
