@@ -4,6 +4,7 @@ package query
 import (
 	"math/bits"
 	"strings"
+	"sync"
 	"time"
 
 	"obsandbox/sandbox/internal/elastic/analysis"
@@ -26,6 +27,8 @@ type Context struct {
 	depth int
 	// Scope is the nested path whose documents Views are; empty at the root.
 	Scope string
+	// mu guards stats: segments are scored side by side.
+	mu    sync.Mutex
 	stats map[statKey]stats
 }
 

@@ -24,6 +24,8 @@ type stats struct {
 
 func (c *Context) termStats(f *mapping.Field, term string) stats {
 	key := statKey{f.Name, term}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if st, ok := c.stats[key]; ok {
 		return st
 	}
