@@ -107,7 +107,7 @@ func settings(t testing.TB) string {
 		"ilm_enabled => false", "ilm_enabled => false\n    retry_initial_interval => 1\n    retry_max_interval => 1",
 		// A killed member of the group holds its partitions until its session is over, and one that was killed while it
 		// joined until the group gives up waiting for it.
-		"decorate_events =>", "session_timeout_ms => 6000\n    max_poll_interval_ms => 6000\n    decorate_events =>",
+		"decorate_events =>", "session_timeout_ms => 6000\n    max_poll_interval_ms => 4000\n    decorate_events =>",
 	).Replace(string(text))
 	require.Contains(t, quick, "session_timeout_ms")
 	require.NoError(t, os.WriteFile(name, []byte(quick), 0o644))

@@ -66,26 +66,28 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return fmt.Errorf("run kafka at %s: %w", cfg.Listen, err)
 	}
 	defer cluster.Close()
-	if err := configure(ctx, cfg, topics); err != nil {
+	alive := newSessions(log)
+	alive.observe(cluster)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Listen), kgo.ClientID("sandbox"), kgo.DisableClientMetrics())
+	if err != nil {
+		return fmt.Errorf("run kafka at %s: a client of its own: %w", cfg.Listen, err)
+	}
+	defer client.Close()
+	if err := configure(ctx, client, cfg, topics); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
 	log.Info("kafka listens", "address", cfg.Listen, "data", cfg.Data, "topics", len(topics))
-	<-ctx.Done()
+	alive.watch(ctx, client)
 	return nil
 }
 
 // configure makes the topics what the file says: a log that was kept may be older than the file.
-func configure(ctx context.Context, cfg Config, topics []stack.Topic) error {
+func configure(ctx context.Context, client *kgo.Client, cfg Config, topics []stack.Topic) error {
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Listen), kgo.ClientID("sandbox-setup"))
-	if err != nil {
-		return fmt.Errorf("set up kafka's topics: %w", err)
-	}
-	defer client.Close()
 	admin := kadm.NewClient(client)
 	have, err := admin.ListTopics(ctx)
 	if err != nil {
