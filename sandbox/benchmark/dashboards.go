@@ -30,15 +30,11 @@ func benchDashboards(ctx context.Context) error {
 	if err := benchBundle(); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "obsandbox-benchmark-")
+	dir, program, err := built(ctx)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "sandbox")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./sandbox").CombinedOutput(); err != nil {
-		return fmt.Errorf("build the sandbox: %w\n%s", err, out)
-	}
 	draw := func(what, promised string, args ...string) error {
 		cmd := exec.CommandContext(ctx, program, append([]string{"preview", "--out", filepath.Join(dir, "preview")}, args...)...)
 		began := time.Now()

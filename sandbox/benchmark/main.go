@@ -60,15 +60,11 @@ func modes() map[string]func(context.Context) error {
 }
 
 func run(ctx context.Context, runs int, first bool) error {
-	dir, err := os.MkdirTemp("", "obsandbox-benchmark-")
+	dir, program, err := built(ctx)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "sandbox")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./sandbox").CombinedOutput(); err != nil {
-		return fmt.Errorf("build the sandbox: %w\n%s", err, out)
-	}
 	fmt.Printf("%d processors, %s/%s, %s\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 
 	if first {
@@ -104,6 +100,18 @@ func run(ctx context.Context, runs int, first bool) error {
 	}
 	row("smoke checks green, starting a stack included", spread(smoke, func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }), "12s")
 	return nil
+}
+
+// built makes a directory with the sandbox's program in it.
+func built(ctx context.Context) (dir, program string, err error) {
+	if dir, err = os.MkdirTemp("", "obsandbox-benchmark-"); err != nil {
+		return "", "", err
+	}
+	program = filepath.Join(dir, "sandbox")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./sandbox").CombinedOutput(); err != nil {
+		return "", "", errors.Join(fmt.Errorf("build the sandbox: %w\n%s", err, out), os.RemoveAll(dir))
+	}
+	return dir, program, nil
 }
 
 func row(what, figure, promised string) {

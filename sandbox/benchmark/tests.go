@@ -25,15 +25,11 @@ const testRuns = 5
 
 // benchTests measures `sandbox test`: the repository's own tests, and a suite of promtool test files against promtool.
 func benchTests(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "obsandbox-benchmark-")
+	dir, program, err := built(ctx)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "sandbox")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./sandbox").CombinedOutput(); err != nil {
-		return fmt.Errorf("build the sandbox: %w\n%s", err, out)
-	}
 	fmt.Printf("%d processors, %s/%s, %s\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	found, err := stack.Find(".")
 	if err != nil {

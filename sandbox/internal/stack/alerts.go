@@ -22,6 +22,31 @@ func (s *Stack) CheckAlerts() error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(eachAlert(files, func(alert *yaml.Node, fail failAt) {
+		name := mapValue(alert, "alert")
+		annotations := mapValue(alert, "annotations")
+		for _, key := range []string{"summary", "description"} {
+			if text := mapValue(annotations, key); text == nil || strings.TrimSpace(text.Value) == "" {
+				fail(name, "no %s among its annotations: its notification would be blank", key)
+			}
+		}
+		if len(known) == 0 {
+			return
+		}
+		switch severity := mapValue(mapValue(alert, "labels"), "severity"); {
+		case severity == nil:
+			fail(name, "no label severity: alertmanager routes by it")
+		case !slices.Contains(known, severity.Value) && !strings.Contains(severity.Value, "{{"):
+			fail(severity, "severity is %q, and alertmanager's routes know %s", severity.Value, strings.Join(known, ", "))
+		}
+	})...)
+}
+
+// failAt notes what is wrong with an alert, and where.
+type failAt func(at *yaml.Node, format string, args ...any)
+
+// eachAlert goes through the alerts of rule files, and has what is wrong with them or with the files.
+func eachAlert(files []string, look func(alert *yaml.Node, fail failAt)) []error {
 	var errs []error
 	for _, file := range files {
 		var doc yaml.Node
@@ -30,28 +55,13 @@ func (s *Stack) CheckAlerts() error {
 			continue
 		}
 		walkAlerts(doc.Content[0], func(alert *yaml.Node) {
-			name := mapValue(alert, "alert")
-			fail := func(at *yaml.Node, format string, args ...any) {
-				errs = append(errs, &FileError{File: file, Line: at.Line, Msg: "alert " + name.Value + ": " + fmt.Sprintf(format, args...)})
-			}
-			annotations := mapValue(alert, "annotations")
-			for _, key := range []string{"summary", "description"} {
-				if text := mapValue(annotations, key); text == nil || strings.TrimSpace(text.Value) == "" {
-					fail(name, "no %s among its annotations: its notification would be blank", key)
-				}
-			}
-			if len(known) == 0 {
-				return
-			}
-			switch severity := mapValue(mapValue(alert, "labels"), "severity"); {
-			case severity == nil:
-				fail(name, "no label severity: alertmanager routes by it")
-			case !slices.Contains(known, severity.Value) && !strings.Contains(severity.Value, "{{"):
-				fail(severity, "severity is %q, and alertmanager's routes know %s", severity.Value, strings.Join(known, ", "))
-			}
+			look(alert, func(at *yaml.Node, format string, args ...any) {
+				msg := "alert " + mapValue(alert, "alert").Value + ": " + fmt.Sprintf(format, args...)
+				errs = append(errs, &FileError{File: file, Line: at.Line, Msg: msg})
+			})
 		})
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 var severityMatcher = regexp.MustCompile(`\bseverity\s*(?:=~?|:)\s*["']?([\w|]+)`)

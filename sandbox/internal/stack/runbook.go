@@ -82,36 +82,24 @@ func (s *Stack) CheckRunbook() error {
 	if err != nil {
 		return err
 	}
-	var errs []error
 	used, levels := map[string]bool{}, map[int]bool{}
-	for _, file := range files {
-		var doc yaml.Node
-		if _, err := DecodeFile(file, &doc); err != nil {
-			errs = append(errs, err)
-			continue
+	errs := eachAlert(files, func(alert *yaml.Node, fail failAt) {
+		url := mapValue(mapValue(alert, "annotations"), "runbook_url")
+		if url == nil {
+			fail(mapValue(alert, "alert"), "no runbook_url among its annotations")
+			return
 		}
-		walkAlerts(doc.Content[0], func(alert *yaml.Node) {
-			name := mapValue(alert, "alert")
-			fail := func(node *yaml.Node, format string, args ...any) {
-				errs = append(errs, &FileError{File: file, Line: node.Line, Msg: "alert " + name.Value + ": " + fmt.Sprintf(format, args...)})
-			}
-			url := mapValue(mapValue(alert, "annotations"), "runbook_url")
-			if url == nil {
-				fail(name, "no runbook_url among its annotations")
-				return
-			}
-			page, anchor, _ := strings.Cut(url.Value, "#")
-			section, there := byAnchor[anchor]
-			switch {
-			case page != s.Runbook.URL:
-				fail(url, "runbook_url must start with %s# (runbook.url in %s)", s.Runbook.URL, FileName)
-			case !there:
-				fail(url, "runbook_url leads to #%s, and %s has no such heading", anchor, s.Runbook.File)
-			default:
-				used[anchor], levels[section.Level] = true, true
-			}
-		})
-	}
+		page, anchor, _ := strings.Cut(url.Value, "#")
+		section, there := byAnchor[anchor]
+		switch {
+		case page != s.Runbook.URL:
+			fail(url, "runbook_url must start with %s# (runbook.url in %s)", s.Runbook.URL, FileName)
+		case !there:
+			fail(url, "runbook_url leads to #%s, and %s has no such heading", anchor, s.Runbook.File)
+		default:
+			used[anchor], levels[section.Level] = true, true
+		}
+	})
 	for _, section := range sections {
 		fail := func(format string, args ...any) {
 			errs = append(errs, &FileError{File: runbook, Line: section.Line, Msg: section.Title + ": " + fmt.Sprintf(format, args...)})
