@@ -26,15 +26,24 @@ func newStdout(b *build) (output, error) {
 // outputCommon accepts what every output may have.
 func (b *build) outputCommon() { b.ignore("id", "enable_metric", "workers") }
 
-func (o *stdoutOutput) send(_ context.Context, events []*event.Event) error {
-	c := o.codec()
+// encodeAll is what a codec makes of events, one after the other.
+func (m codecMaker) encodeAll(events []*event.Event) ([]byte, error) {
+	c := m()
 	var text []byte
 	for _, e := range events {
 		part, err := c.encode(e)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		text = append(text, part...)
+	}
+	return text, nil
+}
+
+func (o *stdoutOutput) send(_ context.Context, events []*event.Event) error {
+	text, err := o.codec.encodeAll(events)
+	if err != nil {
+		return err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -68,14 +68,9 @@ func (o *tcpOutput) start(ctx context.Context) error {
 }
 
 func (o *tcpOutput) send(ctx context.Context, events []*event.Event) error {
-	c := o.codec()
-	var text []byte
-	for _, e := range events {
-		part, err := c.encode(e)
-		if err != nil {
-			return err
-		}
-		text = append(text, part...)
+	text, err := o.codec.encodeAll(events)
+	if err != nil {
+		return err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
