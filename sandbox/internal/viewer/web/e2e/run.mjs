@@ -230,14 +230,18 @@ await test('PromQL is completed, asked and drawn', async (page) => {
   await page.locator('.cm-content').click();
   await page.keyboard.type('collector_messages_rec');
   await page.locator('.cm-tooltip-autocomplete').getByText('collector_messages_received_total').waitFor({ timeout: 10_000 });
-  await page.keyboard.press('Enter');
-  await page.waitForFunction(() => document.querySelector('.cm-content').textContent === 'collector_messages_received_total');
+  // A list that has only just opened does not take Enter yet: a typist may mean the query.
+  await until('the completion is taken', async () => {
+    await page.keyboard.press('Enter');
+    return (await page.locator('.cm-content').textContent()) === 'collector_messages_received_total';
+  }, 10);
   await page.keyboard.type('{');
   await page.locator('.cm-tooltip-autocomplete').getByText('service', { exact: true }).waitFor({ timeout: 10_000 });
   await page.keyboard.press('Escape');
   await page.keyboard.press('Control+a');
   await page.keyboard.type('sum by (job) (rate(collector_messages_received_total[$__rate_interval]))');
   await page.keyboard.press('Escape'); // the completion's list
+  await page.locator('.cm-tooltip-autocomplete').waitFor({ state: 'detached' });
   await page.keyboard.press('Enter');
   await page.locator('.u-over').first().waitFor({ timeout: 10_000 });
   await page.getByRole('region', { name: 'Series' }).getByText('shipping-collector').waitFor();

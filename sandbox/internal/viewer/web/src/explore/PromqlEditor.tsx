@@ -42,7 +42,8 @@ export function PromqlEditor({ value, onChange, onRun, dark }: { value: string; 
           placeholder('rate(collector_errors_total[$__rate_interval])'),
           EditorView.contentAttributes.of({ 'aria-label': 'PromQL query' }),
           EditorView.theme({}, { dark }),
-          Prec.highest(keymap.of([{ key: 'Enter', run: (v) => (v.dom.querySelector('.cm-tooltip-autocomplete') ? false : (run.current(), true)) }])),
+          // After the completion's own Enter, which leaves alone a list that has only just opened.
+          Prec.highest(keymap.of([{ key: 'Enter', run: () => (run.current(), true) }])),
           keymap.of([...completionKeymap, ...historyKeymap, ...defaultKeymap]),
           EditorView.updateListener.of((u) => u.docChanged && onChange(u.state.doc.toString())),
         ],
