@@ -123,7 +123,8 @@ func goCommand(ctx context.Context, dir string, args []string) *exec.Cmd {
 	cmd.Dir = dir
 	// Whatever workspace this directory may be in. With cgo as the environment has it: so half of Prometheus' packages
 	// are in the build cache already, from building this program.
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	// Compilers collect their garbage half as often, as long as memory is no more than the largest packages take: that is a tenth of the time.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOGC=200", "GOMEMLIMIT=2500MiB")
 	cmd.SysProcAttr = childAttributes()
 	cmd.Cancel = func() error {
 		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
