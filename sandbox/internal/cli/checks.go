@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"obsandbox/sandbox/internal/containers"
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/logstash"
 	"obsandbox/sandbox/internal/platform"
@@ -20,7 +21,7 @@ import (
 // checks are what has to hold before anything starts: those of every run, and those of the components that this program
 // serves itself.
 func checks() []embedded.Check {
-	return append(embedded.Checks(), checkLogstash, checkPlatform, checkNotifications, checkObjectives, checkGrafana)
+	return append(embedded.Checks(), checkLogstash, checkPlatform, checkNotifications, checkObjectives, checkGrafana, checkContainers)
 }
 
 // checkLogstash compiles the pipelines, as logstash --config.test_and_exit does.
@@ -83,3 +84,6 @@ func checkGrafana(_ context.Context, in embedded.Input) error {
 	}
 	return viewer.Check(in.Stack)
 }
+
+// checkContainers reads what the official images are told: a run without containers reads the same files.
+func checkContainers(_ context.Context, in embedded.Input) error { return containers.Judge(in.Stack) }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -62,7 +64,7 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 		if backend.Kind == yaml.MappingNode && len(backend.Content) == 2 && backend.Style&yaml.FlowStyle == 0 {
 			switch backend.Content[0].Value {
 			case "elasticsearch", "opensearch", "cassandra":
-				if err := s.checkStorage(e, backend.Content[1]); err != nil {
+				if err := s.checkStorage(e, backend.Content[0].Value, backend.Content[1]); err != nil {
 					return nil, err
 				}
 				e.replaceEntry(backend.Content[0], backend.Content[1], storage)
@@ -72,9 +74,10 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 	return nil, nil
 }
 
-// checkStorage says where the storage that is not used here would lead nowhere.
-func (s *Stack) checkStorage(e *editor, backend *yaml.Node) error {
-	return each(mapValue(backend, "server_urls"), func(n *yaml.Node) error {
+// checkStorage says what is wrong with the storage that is not used here: where it would lead nowhere, and what Jaeger
+// takes without a word.
+func (s *Stack) checkStorage(e *editor, kind string, backend *yaml.Node) error {
+	err := each(mapValue(backend, "server_urls"), func(n *yaml.Node) error {
 		to, err := url.Parse(n.Value)
 		if err != nil || to.Host == "" {
 			return e.fail(n, "%q is no URL", n.Value)
@@ -82,4 +85,55 @@ func (s *Stack) checkStorage(e *editor, backend *yaml.Node) error {
 		_, _, err = s.leadsTo(e, n, to.Host)
 		return err
 	})
+	if err != nil || kind == "cassandra" {
+		return err
+	}
+	indices := mapValue(backend, "indices")
+	if indices == nil {
+		return nil
+	}
+	if n := mapValue(indices, "index_prefix"); n != nil && n.Value != strings.ToLower(n.Value) {
+		return e.fail(n, "index_prefix is %q, and an index's name has no upper-case letters", n.Value)
+	}
+	for i := 0; i+1 < len(indices.Content); i += 2 {
+		if err := checkIndices(e, indices.Content[i].Value, indices.Content[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkIndices judges one kind of Jaeger's indices (spans, services, dependencies, sampling).
+func checkIndices(e *editor, kind string, node *yaml.Node) error {
+	step := 24 * time.Hour
+	if n := mapValue(node, "rollover_frequency"); n != nil {
+		switch n.Value {
+		case "day":
+		case "hour":
+			step = time.Hour
+		default: // taken for day
+			return e.fail(n, "rollover_frequency of %s is %q, expected day or hour", kind, n.Value)
+		}
+	}
+	if n := mapValue(node, "date_layout"); n != nil {
+		// As Jaeger names an index after a span's time: two indices that follow each other have two names.
+		at := time.Date(2026, 1, 31, 22, 0, 0, 0, time.UTC)
+		name := at.Format(n.Value)
+		if name == at.Add(step).Format(n.Value) || name == at.AddDate(0, 1, 0).Format(n.Value) || name == at.AddDate(1, 0, 0).Format(n.Value) {
+			return e.fail(n, "date_layout of %s is %q, which gives indices of different times the name %s: write a Go time, as 2006-01-02 for days", kind, n.Value, name)
+		}
+		if name != strings.ToLower(name) {
+			return e.fail(n, "date_layout of %s is %q, and an index's name has no upper-case letters", kind, n.Value)
+		}
+	}
+	for least, key := range []string{"replicas", "shards"} {
+		n := mapValue(node, key)
+		if n == nil {
+			continue
+		}
+		if count, err := strconv.Atoi(n.Value); err == nil && count < least {
+			return e.fail(n, "%s of %s is %d, expected at least %d", key, kind, count, least)
+		}
+	}
+	return nil
 }

@@ -86,7 +86,8 @@ func checkDatasources(s *stack.Stack, file string) error {
 		return &stack.FileError{File: file, Line: 1, Msg: "apiVersion must be 1"}
 	}
 	var errs []error
-	uids := map[string]bool{}
+	kinds := map[string]string{} // types by uid
+	defaults := 0
 	for i, d := range doc.Datasources {
 		fail := func(format string, args ...any) {
 			errs = append(errs, &stack.FileError{File: file, Line: lineOf(root, "datasources", i), Msg: fmt.Sprintf("data source %q: ", d.Name) + fmt.Sprintf(format, args...)})
@@ -94,10 +95,18 @@ func checkDatasources(s *stack.Stack, file string) error {
 		if d.Name == "" || d.UID == "" || d.Type == "" {
 			fail("name, uid and type are needed")
 		}
-		if uids[d.UID] {
+		if _, taken := kinds[d.UID]; taken {
 			fail("another one has the uid %q", d.UID)
 		}
-		uids[d.UID] = true
+		kinds[d.UID] = d.Type
+		if d.IsDefault {
+			if defaults++; defaults > 1 {
+				fail("another one is the default already, and Grafana takes one only")
+			}
+		}
+		if d.Access != "" && d.Access != "proxy" && d.Access != "direct" {
+			fail("access is %q, expected proxy or direct", d.Access)
+		}
 		u, err := url.Parse(d.URL)
 		if err != nil || u.Host == "" {
 			fail("%q is no URL", d.URL)
@@ -114,27 +123,28 @@ func checkDatasources(s *stack.Stack, file string) error {
 	}
 	// Links from one data source to another.
 	for i, d := range doc.Datasources {
-		errs = append(errs, checkLinks(file, doc.Datasources[i].Name, &d.JSONData, uids)...)
+		errs = append(errs, checkLinks(file, doc.Datasources[i].Name, &d.JSONData, kinds)...)
 		if sources := key(root, "datasources").Content; d.Type != "" && i < len(sources) {
 			checker := sourceChecker{stack: s, file: file, name: d.Name}
-			errs = append(errs, checker.check(d.Type, sources[i])...)
+			errs = append(errs, checker.check(d.Type, sources[i], kinds)...)
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // checkLinks follows every …Uid of a data source's settings.
-func checkLinks(file, name string, node *yaml.Node, uids map[string]bool) []error {
+func checkLinks(file, name string, node *yaml.Node, kinds map[string]string) []error {
 	var errs []error
 	for i := 0; i < len(node.Content); i++ {
 		child := node.Content[i]
 		if node.Kind == yaml.MappingNode && i%2 == 1 {
 			key := node.Content[i-1].Value
-			if strings.HasSuffix(strings.ToLower(key), "uid") && child.Kind == yaml.ScalarNode && !uids[child.Value] {
+			_, there := kinds[child.Value]
+			if strings.HasSuffix(strings.ToLower(key), "uid") && child.Kind == yaml.ScalarNode && !there {
 				errs = append(errs, &stack.FileError{File: file, Line: child.Line, Msg: fmt.Sprintf("data source %q: %s: no data source has the uid %q", name, key, child.Value)})
 			}
 		}
-		errs = append(errs, checkLinks(file, name, child, uids)...)
+		errs = append(errs, checkLinks(file, name, child, kinds)...)
 	}
 	return errs
 }
