@@ -2,13 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"gopkg.in/yaml.v3"
 
 	"obsandbox/sandbox/internal/containers"
+	"obsandbox/sandbox/internal/contract"
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/logstash"
 	"obsandbox/sandbox/internal/platform"
@@ -36,12 +37,18 @@ func checkLogstash(_ context.Context, in embedded.Input) error {
 	return logstash.Check(filepath.Dir(in.Stack.Path(c.Config[0])))
 }
 
-// checkPlatform makes the simulated platform of the metric catalogue and the services' probes, and runs nothing.
+// checkPlatform makes the simulated platform of the metric catalogue and the services' probes, and runs nothing; the log
+// standard, which its services keep, is read.
 func checkPlatform(_ context.Context, in embedded.Input) error {
 	if !in.Runs("platform") {
 		return nil
 	}
-	return platform.Check(platform.Config{StackDir: in.Stack.Dir, Replace: in.Replace, Join: in.Join, Faults: in.Faults})
+	err := platform.Check(platform.Config{StackDir: in.Stack.Dir, Replace: in.Replace, Join: in.Join, Faults: in.Faults})
+	if file := in.Stack.Path(contract.SchemaFile); exists(file) {
+		_, schemaErr := contract.ReadLogStandard(file)
+		err = errors.Join(err, schemaErr)
+	}
+	return err
 }
 
 // checkNotifications executes the templates of Alertmanager's receivers.
@@ -70,8 +77,11 @@ func checkNotifications(_ context.Context, in embedded.Input) error {
 // checkObjectives reads slos.yaml, of which Prometheus' rules are made.
 func checkObjectives(_ context.Context, in embedded.Input) error {
 	file := in.Stack.Path(slo.Source)
-	if _, err := os.Stat(file); err != nil || !in.Runs("prometheus") {
-		return nil // a stack without objectives
+	if !in.Runs("prometheus") {
+		return nil
+	}
+	if !exists(file) {
+		return slo.Orphans(in.Stack)
 	}
 	_, err := stack.LoadSLOs(file)
 	return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -233,12 +234,33 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestSchemaCompiles(t *testing.T) {
+func TestReadLogStandard(t *testing.T) {
 	t.Parallel()
-	_, err := contract.LogStandard(checkedIn(t).Path(contract.SchemaFile))
+	own := checkedIn(t).Path(contract.SchemaFile)
+	standard, err := contract.ReadLogStandard(own)
 	require.NoError(t, err)
-	_, err = contract.LogStandard(filepath.Join(t.TempDir(), "none.json"))
+	require.ErrorContains(t, standard.Judge("[GC]"), "no JSON object")
+	_, err = contract.ReadLogStandard(filepath.Join(t.TempDir(), "none.json"))
 	require.ErrorContains(t, err, "read the log standard")
+
+	text, err := os.ReadFile(own)
+	require.NoError(t, err)
+	for _, c := range []struct{ name, old, new, want string }{
+		{"no JSON", `"title"`, `title"`, "none.json:3: no JSON"},
+		{"a keyword that is none", `"dependentRequired"`, `"dependentRequird"`, `none.json:33: JSON Schema has no keyword "dependentRequird"`},
+		{"a keyword further in that is none", `"minLength"`, `"minLen"`, `none.json:19: JSON Schema has no keyword "minLen"`},
+		{"a type that is none", `"type": "object",`, `"type": "objct",`, "none.json:5: "},
+		{"a pattern that is none", "^[0-9a-f]{32}$", "^[0-9a-f{32}$", "none.json:"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, string(text), c.old)
+			file := filepath.Join(t.TempDir(), "none.json")
+			require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(text), c.old, c.new, 1)), 0o644))
+			_, err := contract.ReadLogStandard(file)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
 }
 
 // jaeger answers with one trace.

@@ -2,24 +2,15 @@ package contract
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 )
-
-// SchemaFile is the log standard, below the stack directory.
-const SchemaFile = "log-standard.schema.json"
 
 // logTopic is where services write their lines.
 const logTopic = "application-logs"
@@ -36,27 +27,6 @@ const (
 // line is a log line and where it was found.
 type line struct{ place, text string }
 
-// LogStandard compiles the log standard of a stack.
-func LogStandard(file string) (*jsonschema.Schema, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read the log standard: %w", err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("%s: no JSON: %w", file, err)
-	}
-	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("log-standard", doc); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	schema, err := compiler.Compile("log-standard")
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return schema, nil
-}
-
 // logs holds the service's lines against the log standard.
 func (c *checker) logs(ctx context.Context) error {
 	const name = "log lines keep the log standard"
@@ -64,8 +34,7 @@ func (c *checker) logs(ctx context.Context) error {
 		c.skip(name, "there are none to look at: give --logs FILE (- for stdin) or --kafka HOST:PORT")
 		return nil
 	}
-	file := c.stack.Path(SchemaFile)
-	schema, err := LogStandard(file)
+	standard, err := ReadLogStandard(c.stack.Path(SchemaFile))
 	if err != nil {
 		return err
 	}
@@ -74,27 +43,27 @@ func (c *checker) logs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.judge(name+" ("+c.opt.LogsName+")", schema, file, lines)
+		c.judge(name+" ("+c.opt.LogsName+")", standard, lines)
 	}
 	if c.opt.Kafka != "" {
 		lines, err := c.consume(ctx)
 		if err != nil {
 			return err
 		}
-		c.judge(name+" (Kafka)", schema, file, lines)
+		c.judge(name+" (Kafka)", standard, lines)
 	}
 	return nil
 }
 
-func (c *checker) judge(name string, schema *jsonschema.Schema, file string, lines []line) {
+func (c *checker) judge(name string, standard *LogStandard, lines []line) {
 	if len(lines) == 0 {
-		c.addAt(name, "", fmt.Errorf("no lines of %s came within %s", c.opt.Service, c.opt.Wait), file, 0)
+		c.addAt(name, "", fmt.Errorf("no lines of %s came within %s", c.opt.Service, c.opt.Wait), standard.File, 0)
 		return
 	}
 	var errs []error
 	bad := 0
 	for _, l := range lines {
-		err := c.fault(schema, l.text)
+		err := c.fault(standard, l.text)
 		if err == nil {
 			continue
 		}
@@ -105,20 +74,12 @@ func (c *checker) judge(name string, schema *jsonschema.Schema, file string, lin
 	if bad > 0 {
 		errs = append(errs, fmt.Errorf("%d of %d lines do not keep it", bad, len(lines)))
 	}
-	c.addAt(name, fmt.Sprintf("%d lines", len(lines)), errors.Join(errs...), file, 0)
+	c.addAt(name, fmt.Sprintf("%d lines", len(lines)), errors.Join(errs...), standard.File, 0)
 }
 
 // fault is what is wrong with one line; nil for nothing.
-func (c *checker) fault(schema *jsonschema.Schema, text string) error {
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
-	if err != nil {
-		return errors.New("it is no JSON object on a line of its own")
-	}
-	if err := schema.Validate(doc); err != nil {
-		var v *jsonschema.ValidationError
-		if errors.As(err, &v) {
-			return errors.New(strings.Join(causes(v), "; "))
-		}
+func (c *checker) fault(standard *LogStandard, text string) error {
+	if err := standard.Judge(text); err != nil {
 		return err
 	}
 	var r struct {
@@ -139,25 +100,6 @@ func (c *checker) fault(schema *jsonschema.Schema, text string) error {
 		c.traced[r.TraceID] = true
 	}
 	return nil
-}
-
-// causes are the leaves of a validation error, each with its field.
-func causes(v *jsonschema.ValidationError) []string {
-	if len(v.Causes) == 0 {
-		text := v.ErrorKind.LocalizedString(message.NewPrinter(language.English))
-		if _, ok := v.ErrorKind.(*kind.AdditionalProperties); ok {
-			text += " (put them below metadata)"
-		}
-		if len(v.InstanceLocation) == 0 {
-			return []string{text}
-		}
-		return []string{strings.Join(v.InstanceLocation, ".") + ": " + text}
-	}
-	var all []string
-	for _, cause := range v.Causes {
-		all = append(all, causes(cause)...)
-	}
-	return all
 }
 
 func (c *checker) linesOf() ([]line, error) {

@@ -47,6 +47,7 @@ func TestEveryCheckFinds(t *testing.T) {
 		{"no title", `"title": "Storage layer",`, ``, "schema", "no title"},
 		{"no uid", `"uid": "storage",`, ``, "schema", "no uid"},
 		{"old schema", `"schemaVersion": 42`, `"schemaVersion": 12`, "schema", "schemaVersion 12"},
+		{"a visualization that is none", `"type": "timeseries"`, `"type": "timesries"`, "schema", "Grafana has no visualization of the type timesries"},
 		{"a uid twice", `"uid": "storage"`, `"uid": "overview"`, "unique", "overview.json has the uid"},
 		{"a title twice", `"title": "Storage layer"`, `"title": "Overview"`, "unique", "overview.json has the title"},
 		{"two panels of one title", `"title": "Write errors"`, `"title": "Query errors"`, "unique", "two panels of a row have this title"},

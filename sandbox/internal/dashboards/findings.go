@@ -34,6 +34,8 @@ func findSchema(d *Dashboard, _ []*Dashboard, _ Options) []finding {
 		}
 		if p.Type == "" {
 			found = append(found, finding{p.Line(), p.Title, "no type"})
+		} else if !isVisualization(p.Type) {
+			found = append(found, finding{p.Line(), p.Title, fmt.Sprintf("Grafana has no visualization of the type %s, and a plugin's ends in -panel", p.Type)})
 		}
 		if !slices.Contains(unasked, p.Type) && len(p.Queries) == 0 {
 			found = append(found, finding{p.Line(), p.Title, "no query: targets is empty"})

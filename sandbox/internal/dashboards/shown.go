@@ -24,6 +24,19 @@ func findDescribed(d *Dashboard, _ []*Dashboard, _ Options) []finding {
 // unasked are the visualizations that have no query.
 var unasked = []string{"text", "dashlist", "news", "alertlist", "annolist", "welcome", "gettingstarted", "pluginlist"}
 
+// visualizations are those that come with Grafana, and their former selves.
+var visualizations = append([]string{
+	"alertGroups", "barchart", "bargauge", "candlestick", "canvas", "datagrid", "debug", "flamegraph", "gauge", "geomap",
+	"graph", "heatmap", "histogram", "live", "logs", "nodeGraph", "piechart", "singlestat", "stat", "state-timeline", "status-history",
+	"table", "table-old", "timeseries", "traces", "trend", "xychart",
+}, unasked...)
+
+// isVisualization says whether a panel of this type can be drawn: by Grafana itself, or by a plugin, whose id is that of
+// its maker, its name and "panel".
+func isVisualization(kind string) bool {
+	return slices.Contains(visualizations, kind) || strings.HasSuffix(kind, "-panel") || strings.HasSuffix(kind, "-app")
+}
+
 // unitless are those that show no number, or have no unit.
 var unitless = append([]string{"logs", "nodeGraph", "traces", "canvas", "geomap", "flamegraph", "datagrid", "row"}, unasked...)
 

@@ -94,9 +94,12 @@ func Generate(slos *stack.SLOs, runbook string) (map[string][]byte, error) {
 // writer writes rule files in the manner of the hand-written ones.
 type writer struct{ bytes.Buffer }
 
+// generated is how a file begins that is made of Source.
+const generated = "# Generated from " + Source
+
 func newWriter() *writer {
 	w := &writer{}
-	w.WriteString("# Generated from " + Source + " by `go generate ./sandbox/internal/slo`: change that file, not this one.\ngroups:\n")
+	w.WriteString(generated + " by `go generate ./sandbox/internal/slo`: change that file, not this one.\ngroups:\n")
 	return w
 }
 
@@ -248,6 +251,21 @@ func Write(s *stack.Stack) error {
 		}
 	}
 	return nil
+}
+
+// Orphans says which rules of a stack without Source were generated from it: nobody could change them any more.
+func Orphans(s *stack.Stack) error {
+	files, err := filepath.Glob(s.Path(Dir + "/*.yml"))
+	if err != nil {
+		return fmt.Errorf("look for the rules of the objectives: %w", err)
+	}
+	var errs []error
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil && strings.HasPrefix(string(text), generated) {
+			errs = append(errs, &stack.FileError{File: file, Line: 1, Msg: Source + ", from which it is generated, is not there: bring it back, or take this file out"})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Check says whether the rules that are checked in are those that slos.yaml generates.

@@ -16,6 +16,8 @@ func stays(line string, change func(*document)) func(*world) {
 	}
 }
 
+const platformStandard = "the platform's log lines keep the log standard"
+
 const standardLine = "a log line in the standard is found in its layer's index, with every field"
 
 var brokenLogs = []breakage{
@@ -24,7 +26,7 @@ var brokenLogs = []breakage{
 		breaks: func(w *world) { w.addr.Components["kafka"]["broker"] = "127.0.0.1:1" },
 		fails: append([]string{
 			"kafka answers", "kafka has topic application-logs as checked in", "kafka gives back a log line byte for byte",
-			"logstash follows application-logs", "a log line's trace_id opens its trace",
+			"logstash follows application-logs", "a log line's trace_id opens its trace", platformStandard,
 		}, ownLines...),
 	},
 	{
@@ -153,6 +155,25 @@ var brokenLogs = []breakage{
 			w.stored = slices.DeleteFunc(w.stored, func(d document) bool { return d.ID == "platform-storage" })
 		},
 		fails: []string{"the platform's log lines of the storage layer flow"},
+	},
+	{
+		name: "the log standard is stricter than its lines",
+		breaks: func(w *world) {
+			w.checksIn("log-standard.schema.json", `[0-9a-f]{32}`, `[0-9a-f]{36}`)
+		},
+		fails: []string{platformStandard}, says: "1 of 1 are not: trace_id:",
+	},
+	{
+		name: "the log standard takes what no text is",
+		breaks: func(w *world) {
+			w.checksIn("log-standard.schema.json", `"message": { "type": "string", "minLength": 1 }`, `"message": {}`)
+		},
+		fails: []string{platformStandard}, says: "a line whose message is no text",
+	},
+	{
+		name:   "the log standard has a keyword that is none",
+		breaks: func(w *world) { w.checksIn("log-standard.schema.json", `"dependentRequired"`, `"dependentRequird"`) },
+		fails:  []string{platformStandard}, says: `no keyword "dependentRequird"`, at: "log-standard.schema.json:33",
 	},
 	{
 		name:   "elasticsearch is red",

@@ -73,7 +73,7 @@ func (e *env) checks() []*check {
 	for _, room := range []func(*env) []*check{
 		targetChecks, ruleChecks, prometheusChecks, metricChecks, catalogueChecks,
 		probeChecks,
-		kafkaChecks, logstashChecks, logChecks, indexChecks,
+		kafkaChecks, standardChecks, logstashChecks, logChecks, indexChecks,
 		traceChecks,
 		alertChecks, grafanaChecks,
 	} {

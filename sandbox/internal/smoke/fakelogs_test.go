@@ -41,6 +41,10 @@ type fakeLogs struct {
 	redCluster bool
 }
 
+// platformLine is in the log standard.
+const platformLine = `{"timestamp":"2026-01-31T12:00:00.123Z","level":"INFO","service":"flink","layer":"processing",` +
+	`"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","message":"an event","processing_time_ms":1.5}`
+
 func (w *world) startLogs() {
 	require := require.New(w.t)
 	_, topics, err := loadTopics(w.stack)
@@ -62,6 +66,11 @@ func (w *world) startLogs() {
 			config[key] = &value
 		}
 		_, err := w.kafkaAdmin.CreateTopic(w.t.Context(), int32(topic.Partitions), 1, config, topic.Name)
+		require.NoError(err)
+	}
+	// What a service of the platform writes, and what a library in it does.
+	for _, text := range []string{platformLine, "[GC (Allocation Failure)]"} {
+		err := client.ProduceSync(w.t.Context(), &kgo.Record{Topic: logTopic, Key: []byte("flink"), Value: []byte(text)}).FirstErr()
 		require.NoError(err)
 	}
 	w.onLine = map[string]func(document) []document{}

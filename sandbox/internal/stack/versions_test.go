@@ -2,6 +2,7 @@ package stack
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -45,5 +46,28 @@ func TestAnotherReleaseIsSeen(t *testing.T) {
 		{"github.com/prometheus/prometheus", "v0.x.1", "docker.io/prom/prometheus:v3.15.0", "expected v0."},
 	} {
 		assert.ErrorContains(t, SameRelease(c.module, c.version, c.image), c.want)
+	}
+}
+
+// What is listed is missed when it is gone; what is not is a file that nothing would miss.
+func TestEveryFileOfAComponentIsListed(t *testing.T) {
+	t.Parallel()
+	s, _ := checkedIn(t)
+	var listed []string
+	for _, c := range s.Components {
+		listed = append(listed, c.Config...)
+	}
+	for _, pattern := range []string{
+		"*.json", "alertmanager/*.yml", "alertmanager/templates/*", "elasticsearch/*", "grafana/dashboards/*", "grafana/provisioning/*/*", "jaeger/*",
+		"kafka/*", "logstash/*.yml", "logstash/pipeline/*", "prometheus/*.yml", "prometheus/*/*",
+	} {
+		files, err := filepath.Glob(s.Path(pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, pattern)
+		for _, file := range files {
+			name, err := filepath.Rel(s.Dir, file)
+			require.NoError(t, err)
+			assert.Contains(t, listed, filepath.ToSlash(name), "list it in stack.yaml")
+		}
 	}
 }
