@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,12 +81,16 @@ func TestExpr(t *testing.T) {
 		`histogram_quantile(0.9, sum by (le) (rate(duration_seconds_count[5m])))`:   "take duration_seconds_bucket",
 		`histogram_quantile(0.9, sum by (job) (rate(duration_seconds_bucket[5m])))`: "without le",
 		`histogram_quantile(0.9, rate(duration_seconds_bucket[5m]))`:                "one value for each pod",
-		`sum(usage_ratio)`:                                        "sum of the ratio usage_ratio",
-		`sum_over_time(usage_ratio[5m])`:                          "sum_over_time() of the ratio",
-		`sum by (disk) (rate(requests_total[5m]))`:                "nothing in rate(requests_total[5m]) has the label disk",
-		`sum by (code) (sum by (job) (rate(requests_total[5m])))`: "has the label code",
-		`free_bytes / on (code) size_bytes`:                       "on (code): nothing in free_bytes has that label",
-		`job:requests:rate5m / on (disk) job:requests:rate5m`:     "on (disk)",
+		`sum(usage_ratio)`:                                                        "sum of the ratio usage_ratio",
+		`sum_over_time(usage_ratio[5m])`:                                          "sum_over_time() of the ratio",
+		`sum by (disk) (rate(requests_total[5m]))`:                                "nothing in rate(requests_total[5m]) has the label disk",
+		`sum by (code) (sum by (job) (rate(requests_total[5m])))`:                 "has the label code",
+		`histogram_quantile(95, sum by (le) (rate(duration_seconds_bucket[5m])))`: "histogram_quantile() of 95 is infinite|is 0.95 meant?",
+		`quantile(9, free_bytes)`:                                                 "quantile() of 9 is infinite",
+		`quantile_over_time(-1, free_bytes[5m])`:                                  "quantile_over_time() of -1 is infinite",
+		`min(usage_ratio) / max(size_bytes)`:                                      "usage_ratio, in ratio, is divided by size_bytes, in bytes",
+		`free_bytes / on (code) size_bytes`:                                       "on (code): nothing in free_bytes has that label",
+		`job:requests:rate5m / on (disk) job:requests:rate5m`:                     "on (disk)",
 	} {
 		t.Run(expr, func(t *testing.T) {
 			t.Parallel()
@@ -157,6 +162,47 @@ func TestFilesThatDoNotFit(t *testing.T) {
 	require.Equal(t, 30, columns["rules.yml:10"])
 	require.Equal(t, 1, columns["runbook.md:8"])
 	require.Equal(t, columns["slos.yaml:13"], strings.Index("    expr: requests_total", "requests_total")+1)
+}
+
+// What Prometheus takes, and no alert could live with.
+func TestRulesThatMakeNoSense(t *testing.T) {
+	t.Parallel()
+	own := progtest.Stack(t)
+	opts, err := catalogue.Of(own)
+	require.NoError(t, err)
+	const alerts, storage = "prometheus/alerts/collection-layer.yml", "prometheus/alerts/storage-layer.yml"
+	for _, c := range []struct{ name, file, old, new, want string }{
+		{"a range with one sample", alerts, "[5m]", "[20s]", "collection-layer.yml:6: HighCollectorErrorRate|rate() over 20s, and targets are scraped every 15s"},
+		{"a group that is too slow for its alerts", alerts, "interval: 30s", "interval: 30m", "collection-layer.yml:2: group collection-layer|it is evaluated every 30m, and HighCollectorErrorRate is to fire after 5m"},
+		{"all groups too slow", "prometheus/prometheus.yml", "evaluation_interval: 15s", "evaluation_interval: 15m", "group slo-error-budget|what it records is gone in between"},
+		{"a verb that does not fit", alerts, `printf "%.1f"`, `printf "%.1d"`, "collection-layer.yml:13: HighCollectorErrorRate|description prints %!d(float64=2)\n"},
+		{"a layer that is none", alerts, "layer: collection", "layer: colection", `collection-layer.yml:10: HighCollectorErrorRate|no objective is of the layer "colection"`},
+		{"a share of an amount", storage, "storage_capacity_free_bytes", "storage_capacity_utilization", "storage-layer.yml:21: StorageCapacityLow|storage_capacity_utilization, in ratio, is divided by storage_capacity_bytes, in bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile(own.Path(c.file))
+			require.NoError(t, err)
+			require.Contains(t, string(data), c.old)
+			file := filepath.Join(t.TempDir(), filepath.Base(c.file))
+			require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(data), c.old, c.new, 1)), 0o600))
+			opts := opts
+			opts.Rules = slices.Clone(opts.Rules)
+			if i := slices.Index(opts.Rules, own.Path(c.file)); i >= 0 {
+				opts.Rules[i] = file
+			} else {
+				opts.Prometheus = file
+			}
+			r, err := catalogue.Run(opts)
+			require.NoError(t, err)
+			require.False(t, r.OK())
+			var text strings.Builder
+			require.NoError(t, r.HumanEnd(&text, false))
+			for _, part := range strings.Split(c.want, "|") {
+				require.Contains(t, text.String(), part)
+			}
+		})
+	}
 }
 
 // Prometheus adds its external labels, and what it relabels, to every alert that it sends.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -28,6 +29,8 @@ type Finding struct {
 type Checker struct {
 	catalogue *stack.Catalogue
 	recorded  map[string]labelSet
+	// scraped is how often targets are scraped; 0 where that is not known.
+	scraped time.Duration
 }
 
 // New makes a checker that knows the catalogue's metrics.
@@ -79,6 +82,7 @@ func (c *Checker) Expr(expr string) []Finding {
 			all = append(all, c.aggregate(n)...)
 		case *parser.BinaryExpr:
 			all = append(all, c.matching(n)...)
+			all = append(all, c.shares(n)...)
 		}
 		return nil
 	})
@@ -203,6 +207,14 @@ func (c *Checker) bareCounter(n *parser.VectorSelector, path []parser.Node) []Fi
 func (c *Checker) call(n *parser.Call) []Finding {
 	pos := int(n.PositionRange().Start)
 	switch n.Func.Name {
+	case "rate", "increase", "irate", "delta", "idelta", "deriv", "predict_linear":
+		if all := c.window(n); len(all) > 0 {
+			return all
+		}
+	case "quantile_over_time":
+		return share("quantile_over_time()", n.Args[0])
+	}
+	switch n.Func.Name {
 	case "rate", "increase", "irate", "resets":
 		if m, name, ok := c.of(n.Args[0]); ok && !rises(m) {
 			return []Finding{{pos, fmt.Sprintf("%s() of the gauge %s", n.Func.Name, name), "a gauge goes up and down: take deriv(), delta() or avg_over_time(), or mark it cumulative in the catalogue if it only rises"}}
@@ -216,7 +228,7 @@ func (c *Checker) call(n *parser.Call) []Finding {
 			return []Finding{{pos, "sum_over_time() of the ratio " + name, "shares do not add up: take avg_over_time() or max_over_time()"}}
 		}
 	case "histogram_quantile":
-		return c.quantile(n)
+		return append(share("histogram_quantile()", n.Args[0]), c.quantile(n)...)
 	}
 	return nil
 }
@@ -272,6 +284,9 @@ func (c *Checker) quantile(n *parser.Call) []Finding {
 func (c *Checker) aggregate(n *parser.AggregateExpr) []Finding {
 	pos := int(n.PositionRange().Start)
 	var all []Finding
+	if n.Op == parser.QUANTILE {
+		all = share("quantile()", n.Param)
+	}
 	inner := c.shape(n.Expr)
 	for _, label := range n.Grouping {
 		if !inner.has(label) {

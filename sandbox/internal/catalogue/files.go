@@ -9,9 +9,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/alertmanager/config"
 	amlabels "github.com/prometheus/alertmanager/pkg/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -76,6 +78,12 @@ func Run(o Options) (*report.Report, error) {
 	if err := r.prometheus(); err != nil {
 		return nil, err
 	}
+	r.layers = map[string]bool{}
+	if slos, err := stack.LoadSLOs(o.SLOs); o.SLOs != "" && err == nil {
+		for _, s := range slos.SLOs {
+			r.layers[s.Layer] = true
+		}
+	}
 	cache := unittest.NewRuleFiles()
 	for _, path := range o.Rules {
 		if rf := cache.Get(path); len(rf.Errs) > 0 {
@@ -126,6 +134,9 @@ type run struct {
 	// anyValue says that some alert's labels are not known.
 	anyValue bool
 	report   *report.Report
+	// layers are those that have objectives; evaluated is how often Prometheus evaluates groups that do not say it.
+	layers    map[string]bool
+	evaluated time.Duration
 	// path and lines are the file that is being checked.
 	path  string
 	lines []string
@@ -202,11 +213,13 @@ func place(node *yaml.Node, pos int, file []string) (line, column int) {
 
 func (r *run) rules(rf *unittest.RuleFile) {
 	for g, group := range rf.Groups {
+		r.often(rf, g, group)
 		for i, rule := range group.Rules {
 			id := unittest.RuleID{File: rf.Path, Group: g, Rule: i}
 			r.expr(rf.Node(id, "expr"), unittest.RuleName(rule), rule.Expr)
 			if rule.Alert != "" {
 				r.annotations(rf, id, group, rule)
+				r.layer(rf, id, rule)
 			}
 		}
 	}
@@ -231,6 +244,7 @@ func (r *run) annotations(rf *unittest.RuleFile, id unittest.RuleID, group rulef
 		node := rf.Node(id, key)
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			value := node.Content[i+1]
+			r.text(rule.Alert, node.Content[i], value)
 			for _, m := range labelUse.FindAllStringSubmatch(value.Value, -1) {
 				name := m[1] + m[2]
 				if !has.has(name) {
@@ -276,6 +290,8 @@ func (r *run) prometheus() error {
 	var conf struct {
 		Global struct {
 			ExternalLabels map[string]string `yaml:"external_labels"`
+			Scrape         model.Duration    `yaml:"scrape_interval"`
+			Evaluation     model.Duration    `yaml:"evaluation_interval"`
 		} `yaml:"global"`
 		Alerting struct {
 			Relabel []struct {
@@ -286,6 +302,7 @@ func (r *run) prometheus() error {
 	if err := yaml.Unmarshal(data, &conf); err != nil {
 		return fmt.Errorf("%s: %w", r.o.Prometheus, err)
 	}
+	r.checker.scraped, r.evaluated = time.Duration(conf.Global.Scrape), time.Duration(conf.Global.Evaluation)
 	sent := slices.Collect(maps.Keys(conf.Global.ExternalLabels))
 	for _, rc := range conf.Alerting.Relabel {
 		if rc.TargetLabel != "" {
