@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -152,23 +153,18 @@ func assemble(p payload, extra string) ([]byte, error) {
 		fmt.Fprintf(&fonts, "@font-face{font-family:Inter;font-weight:%d;src:url(data:font/woff2;base64,%s)}\n", font.weight, base64.StdEncoding.EncodeToString([]byte(data)))
 	}
 	data, marshalled := json.Marshal(p)
-	code := read(js[1])
 	sheet := read(css[1])
-	if err == nil {
-		err = marshalled
-	}
-	if err != nil {
+	code, chunked := chunks(built, js[1])
+	if err = errors.Join(err, marshalled, chunked); err != nil {
 		return nil, fmt.Errorf("put the preview into one file: %w", err)
 	}
-	// What would end the element in a script's text.
-	code = strings.NewReplacer("</script", `<\/script`, "<!--", `<\!--`).Replace(code)
 	var out bytes.Buffer
 	at := 0
 	for _, part := range []struct {
 		old, with string
 	}{
 		{js[0], ""}, {css[0], extra + "<style>" + fonts.String() + sheet + "</style>"},
-		{"</body>", "<script>window.obsandboxPreview=" + string(data) + "</script>\n<script type=\"module\">" + code + "</script>\n</body>"},
+		{"</body>", "<script>window.obsandboxPreview=" + string(data) + "</script>\n" + code + "</body>"},
 	} {
 		i := strings.Index(index[at:], part.old)
 		if i < 0 {
@@ -179,4 +175,46 @@ func assemble(p payload, extra string) ([]byte, error) {
 	}
 	out.WriteString(index[at:])
 	return out.Bytes(), nil
+}
+
+// A page in a file cannot fetch its modules from beside it. They lie in it as texts, from which the page makes them, under
+// names that an import map leads to them.
+const start = `<script>
+const imports = {};
+for (const text of document.querySelectorAll('script[data-chunk]')) {
+  imports['chunk/' + text.dataset.chunk] = URL.createObjectURL(new Blob([text.textContent], { type: 'text/javascript' }));
+}
+const map = document.createElement('script');
+map.type = 'importmap';
+map.textContent = JSON.stringify({ imports });
+document.head.append(map);
+import('chunk/%s').catch((e) => { document.getElementById('root').textContent = 'This preview cannot be drawn: ' + e; });
+</script>
+`
+
+var sibling = regexp.MustCompile("([\"'`])\\./([^\"'`]+\\.js)([\"'`])")
+
+// chunks are the built modules as parts of a page, and what starts the first of them. Explore has nothing to ask in a
+// preview, and stays behind.
+func chunks(built fs.FS, first string) (string, error) {
+	files, err := fs.Glob(built, path.Join(path.Dir(first), "*.js"))
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for _, file := range files {
+		if strings.HasPrefix(path.Base(file), "Explore-") {
+			continue
+		}
+		data, err := fs.ReadFile(built, file)
+		if err != nil {
+			return "", err
+		}
+		code := sibling.ReplaceAllString(string(data), "${1}chunk/$2$3")
+		// What would end the element in a script's text.
+		code = strings.NewReplacer("</script", `<\/script`, "<!--", `<\!--`).Replace(code)
+		fmt.Fprintf(&out, "<script type=\"text/plain\" data-chunk=\"%s\">%s</script>\n", path.Base(file), code)
+	}
+	fmt.Fprintf(&out, start, path.Base(first))
+	return out.String(), nil
 }

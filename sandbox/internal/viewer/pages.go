@@ -72,6 +72,19 @@ func newPages() (*pages, error) {
 	return p, nil
 }
 
+// Sizes are the built files' lengths in bytes, compressed as browsers get them.
+func Sizes() (map[string]int, error) {
+	p, err := newPages()
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]int{}
+	for name, f := range p.files {
+		sizes[name] = len(f.zipped)
+	}
+	return sizes, nil
+}
+
 // kindOf does not ask the system, whose tables differ.
 func kindOf(name string) string {
 	switch path.Ext(name) {

@@ -157,11 +157,14 @@ func TestPages(t *testing.T) {
 // TestBundleIsSmall holds what a browser loads against what was promised: 900 KB.
 func TestBundleIsSmall(t *testing.T) {
 	t.Parallel()
-	p, err := newPages()
+	sizes, err := Sizes()
 	require.NoError(t, err)
 	total := 0
-	for _, f := range p.files {
-		total += len(f.zipped)
+	for name, size := range sizes {
+		total += size
+		if strings.HasPrefix(name, "assets/index-") {
+			assert.Less(t, size, 400_000, "%s: what the first page needs; is something in it that could come later?", name)
+		}
 	}
 	assert.Less(t, total, 900_000)
 	assert.Greater(t, total, 100_000, "is this the bundle?")

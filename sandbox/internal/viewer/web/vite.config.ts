@@ -1,19 +1,7 @@
 import { readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
-
-/** What Grafana's components would fetch lazily for code editors and maps, which no page of ours has. */
-function leaveOut(...names: RegExp[]): Plugin {
-  const id = '\0left-out';
-  return {
-    name: 'leave-out',
-    enforce: 'pre',
-    resolveId: (source) => (names.some((n) => n.test(source)) ? id : undefined),
-    load: (loaded) => (loaded === id
-      ? 'const LeftOut = () => null;\nexport default LeftOut;\nexport { LeftOut as ReactMonacoEditor, LeftOut as OpenLayersProvider };\n'
-      : undefined),
-  };
-}
+import { chosenSelectors, fetchLater, leaveOut, noSchemas } from './lean';
 
 /** Names each series of a legend by its name: Grafana's own label for it is the same for all of them. */
 function legendNames(): Plugin {
@@ -72,12 +60,26 @@ export default defineConfig({
       'angle-double-right', 'angle-down', 'angle-left', 'angle-right', 'angle-up', 'arrow-down', 'arrow-up', 'calendar-alt',
       'check', 'clipboard-alt', 'clock-nine', 'copy', 'exclamation-triangle', 'external-link-alt', 'filter', 'info-circle', 'link', 'search', 'search-minus', 'sync', 'times'
     ),
-    leaveOut(/ReactMonacoEditor(\.mjs)?$/, /OpenLayersProvider(\.mjs)?$/),
+    // Editors of code, maps, the choice of a series' colour, and that of an interval, which our pages have as a <select>.
+    leaveOut([/ReactMonacoEditor(\.mjs)?$/], 'ReactMonacoEditor'),
+    leaveOut([/OpenLayersProvider(\.mjs)?$/], 'OpenLayersProvider'),
+    leaveOut([/\/ColorPicker\.mjs$/], 'ColorPicker', 'SeriesColorPicker'),
+    leaveOut([/\/ButtonSelect\.mjs$/], 'ButtonSelect'),
+    fetchLater(/\/TimeRangePicker\.mjs$/, /\/TimePickerContent\.mjs$/, 'TimePickerContent'),
+    noSchemas(),
+    chosenSelectors(),
     react(),
   ],
+  resolve: {
+    alias: [
+      { find: /^lodash$/, replacement: 'lodash-es' },
+      { find: /^moment-timezone$/, replacement: new URL('src/lean/zones.ts', import.meta.url).pathname },
+      { find: /^react-dom\/server$/, replacement: new URL('src/lean/markup.ts', import.meta.url).pathname },
+    ],
+  },
   // Grafana's packages read process.env.NODE_ENV and global in places.
   define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
-  build: { outDir: '../dist', emptyOutDir: true, chunkSizeWarningLimit: 4000, assetsInlineLimit: 0 },
+  build: { outDir: '../dist', emptyOutDir: true, chunkSizeWarningLimit: 4000, assetsInlineLimit: 0, cssCodeSplit: false, modulePreload: false, rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'sanitize', test: /node_modules\/(dompurify|xss|cssfilter|@braintree)\/|\/sanitize\.mjs$/, priority: 1 }, { name: 'first', tags: ['$initial'] }] } } } },
   // For work on the pages: the server of a running sandbox.
   server: { proxy: { '/api': process.env.SANDBOX ?? 'http://127.0.0.1:3000' } },
 });

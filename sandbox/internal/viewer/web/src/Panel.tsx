@@ -6,16 +6,12 @@ import { countLogs } from './counts';
 import { bucketFrames, rangeFrames, tableFrame, withConfig } from './frames';
 import { linksOfAll, type Link } from './links';
 import type { Mark } from './marks';
-import { Lines } from './panels/Lines';
 import { LogRows } from './panels/Logs';
-import { Heatmap } from './panels/Heatmap';
-import { Text } from './panels/Text';
-import { Bars, Dial, Pie, Rows, Stat } from './panels/Values';
+import { useMarkdown } from './markdown';
 import { go } from './route';
 import { rateInterval, stepOf } from './time';
 import { preview } from './preview';
 import { listSources, sourceOf } from './sources';
-import { transform } from './transforms';
 import { interpolate, type Variable } from './variables';
 
 interface Props {
@@ -34,7 +30,14 @@ interface Props {
 // What older dashboards call a visualization.
 const successors: Record<string, string> = { graph: 'timeseries', singlestat: 'stat', 'table-old': 'table', 'grafana-piechart-panel': 'piechart' };
 
-interface Data { frames: DataFrame[]; lines: LogLine[]; state: LoadingState; error?: string }
+type Drawing = typeof import('./panels/drawing') & Partial<typeof import('./panels/words')>;
+interface Data { frames: DataFrame[]; lines: LogLine[]; state: LoadingState; error?: string; draw?: Drawing }
+
+/** What draws panels of a type: fetched once, while the data are. */
+async function drawing(type: string): Promise<Drawing> {
+  const [draw, words] = await Promise.all([import('./panels/drawing'), type === 'text' ? import('./panels/words') : undefined]);
+  return { ...draw, ...words };
+}
 
 /** One panel: asks its queries whenever the time or a variable changes, and draws what they answer. */
 export const Panel = memo(function Panel({ panel, range, variables, marks, width, height, theme, at, onZoom }: Props) {
@@ -51,8 +54,8 @@ export const Panel = memo(function Panel({ panel, range, variables, marks, width
     }
     const stop = new AbortController();
     setData((d) => ({ ...d, state: LoadingState.Loading }));
-    ask(panel, range, step, variables, scope, stop.signal)
-      .then((answer) => setData({ ...answer, state: LoadingState.Done }))
+    Promise.all([ask(panel, range, step, variables, scope, stop.signal), drawing(type)])
+      .then(([answer, draw]) => setData({ ...answer, draw, state: LoadingState.Done }))
       .catch((e: Error) => {
         if (!stop.signal.aborted) {
           setData((d) => ({ ...d, state: LoadingState.Error, error: e.message }));
@@ -68,11 +71,12 @@ export const Panel = memo(function Panel({ panel, range, variables, marks, width
   );
   const links = useMemo(() => (preview ? [] : linksOfAll(panel, frames, range, variables)), [panel, frames, range, variables]);
   const fill = (text: string) => interpolate(text, variables, scope);
+  const description = useMarkdown(panel.description && fill(panel.description));
   const empty = frames.length === 0 && data.lines.length === 0 && data.state === LoadingState.Done && type !== 'text';
   return (
     <div ref={seen.ref} data-panel={panel.id} data-at={at} data-state={data.state} data-error={data.state === LoadingState.Error ? data.error : undefined}>
       <PanelChrome
-        title={fill(panel.title ?? '')} description={panel.description && fill(panel.description)} width={width} height={height}
+        title={fill(panel.title ?? '')} description={description} width={width} height={height}
         loadingState={data.state} statusMessage={data.error}
         actions={links.length > 0 ? <Links of={panel.title} links={links} /> : undefined}
       >
@@ -85,25 +89,29 @@ export const Panel = memo(function Panel({ panel, range, variables, marks, width
             // Else the first answer is still to come.
             return data.state === LoadingState.Error ? <p className="empty">{data.error}</p> : <></>;
           }
+          const { draw } = data;
+          if (!draw) {
+            return <></>;
+          }
           switch (type) {
             case 'timeseries':
-              return <Lines {...props} range={range} variables={variables} marks={marks ?? []} onZoom={onZoom} />;
+              return <draw.Lines {...props} range={range} variables={variables} marks={marks ?? []} onZoom={onZoom} />;
             case 'stat':
-              return <Stat {...props} />;
+              return <draw.Stat {...props} />;
             case 'bargauge':
-              return <Bars {...props} />;
+              return <draw.Bars {...props} />;
             case 'gauge':
-              return <Dial {...props} />;
+              return <draw.Dial {...props} />;
             case 'piechart':
-              return <Pie {...props} />;
+              return <draw.Pie {...props} />;
             case 'heatmap':
-              return <Heatmap {...props} range={range} />;
+              return <draw.Heatmap {...props} range={range} />;
             case 'table':
-              return <Rows panel={panel} frames={frames} height={h} theme={theme} />;
+              return <draw.Rows panel={panel} frames={frames} height={h} theme={theme} />;
             case 'logs':
               return <div className="scroll" style={{ height: h }} tabIndex={0} role="region" aria-label={panel.title}><LogRows lines={data.lines} /></div>;
             case 'text':
-              return <Text panel={panel} height={h} fill={fill} />;
+              return draw.Text ? <draw.Text panel={panel} height={h} fill={fill} /> : <></>;
           }
           return <p className="empty">The sandbox does not draw panels of type “{panel.type}”: open it in Grafana.</p>;
         }}
@@ -161,7 +169,11 @@ async function ask(panel: any, range: TimeRange, step: number, variables: Variab
     })
   );
   const found = answers.flatMap((a) => a.frames);
-  return { frames: found.length > 0 ? await transform(panel, found, fill) : found, lines: answers.flatMap((a) => a.lines) };
+  return { frames: found.length > 0 ? await transformed(panel, found, fill) : found, lines: answers.flatMap((a) => a.lines) };
+}
+
+async function transformed(panel: any, frames: DataFrame[], fill: (text: string) => string) {
+  return panel.transformations?.length > 0 ? (await import('./transforms')).transform(panel, frames, fill) : frames;
 }
 
 /** Whether an element has come into view: panels further down ask when people get to them. */

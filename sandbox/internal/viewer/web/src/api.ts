@@ -1,5 +1,6 @@
 // What the viewer's server answers. Data sources are reached as in Grafana, through its proxy, by their uid.
 import type { TimeRange } from '@grafana/data';
+import { early, paths } from './early';
 import type { Matcher } from './matchers';
 import { levelOf } from './panels/Logs';
 import { filtered, labelQuery } from './variables';
@@ -29,7 +30,7 @@ export interface DashboardHit { uid: string; title: string; url: string; tags: s
 export class ApiError extends Error {}
 
 export async function request<T>(path: string, init?: RequestInit): Promise<T> {
-  const res = await fetch(path, init);
+  const res = await ((init ? undefined : early(path)) ?? fetch(path, init));
   const body = await res.text();
   let value: any;
   try {
@@ -45,9 +46,9 @@ export async function request<T>(path: string, init?: RequestInit): Promise<T> {
 }
 
 export const getStatus = (signal?: AbortSignal) => request<Status>('/api/status', { signal });
-export const listDashboards = () => request<DashboardHit[]>('/api/search?type=dash-db');
+export const listDashboards = () => request<DashboardHit[]>(paths.dashboards);
 export const getDashboard = (uid: string) =>
-  request<{ dashboard: any }>('/api/dashboards/uid/' + encodeURIComponent(uid)).then((d) => d.dashboard);
+  request<{ dashboard: any }>(paths.dashboard(uid)).then((d) => d.dashboard);
 
 const proxy = (uid: string, path: string) => `/api/datasources/proxy/uid/${encodeURIComponent(uid)}${path}`;
 

@@ -1,4 +1,5 @@
 import { request } from './api';
+import { paths } from './early';
 import { interpolate, type Variable } from './variables';
 
 /** A data source of Grafana's provisioning. */
@@ -7,7 +8,7 @@ export interface Source { uid: string; name: string; type: string; isDefault?: b
 let asked: Promise<Source[]> | undefined;
 
 /** The data sources that there are, asked for once. */
-export const listSources = () => (asked ??= request<Source[]>('/api/datasources').catch((e) => { asked = undefined; throw e; }));
+export const listSources = () => (asked ??= request<Source[]>(paths.sources).catch((e) => { asked = undefined; throw e; }));
 
 /** Says where a query goes: to the data source that it or its panel names, by uid, by name or through a variable; else to the default one. */
 export function sourceOf(named: any, all: Source[], variables: Variable[]): Source {

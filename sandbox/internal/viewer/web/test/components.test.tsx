@@ -4,6 +4,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Alerts } from '../src/Alerts';
 import { App } from '../src/App';
 import { rangeFrames, tableFrame, withConfig } from '../src/frames';
+import { later } from '../src/later';
+import { renderToStaticMarkup } from '../src/lean/markup';
+import { useMarkdown } from '../src/markdown';
 import { Panel } from '../src/Panel';
 import { LogRows } from '../src/panels/Logs';
 import { Dial, Rows } from '../src/panels/Values';
@@ -181,4 +184,40 @@ describe('App', () => {
     await waitFor(() => expect(screen.getByRole('link', { name: 'Overview' }).getAttribute('aria-current')).toBe('page'));
     expect((await screen.findByRole('alert')).textContent).toBe('not here');
   });
+});
+
+it('descriptions are Markdown, without what would run', async () => {
+  let html: (() => string) | undefined;
+  const Described = ({ text }: { text?: string }) => { html = useMarkdown(text); return null; };
+  const { rerender } = render(<Described />);
+  expect(html).toBeUndefined();
+  rerender(<Described text={'See **the runbook**.<img src="x" onerror="alert(1)">'} />);
+  await waitFor(() => expect(html!()).toContain('<strong>the runbook</strong>'));
+  expect(html!()).not.toContain('onerror');
+});
+
+describe('later', () => {
+  it('fetches the code at the first sign of somebody, once, and draws it at once then', async () => {
+    const fetch = vi.fn(async () => () => <button type="button">here</button>);
+    const Later = later(fetch);
+    expect(fetch).not.toHaveBeenCalled();
+    fireEvent.pointerMove(window);
+    fireEvent.keyDown(window);
+    expect(fetch).toHaveBeenCalledOnce();
+    await Promise.resolve().then(() => undefined);
+    render(<Later />);
+    expect(screen.getByText('here').tagName).toBe('BUTTON');
+    expect(document.activeElement).toBe(document.body);
+  });
+
+  it('takes the focus when what is drawn comes late', async () => {
+    const Later = later(async () => () => <button type="button">here</button>);
+    render(<Later />);
+    expect(screen.queryByText('here')).toBeNull();
+    await waitFor(() => expect(document.activeElement).toBe(screen.getByText('here')));
+  });
+});
+
+it('truncated texts have the words of their children', () => {
+  expect(renderToStaticMarkup(<>one <b>{2}{' '}{null}<i>three</i></b></>)).toBe('one 2 three');
 });

@@ -1,0 +1,3 @@
+declare module 'moment-timezone/moment-timezone.js' {
+  export { default } from 'moment-timezone';
+}
