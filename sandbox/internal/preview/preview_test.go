@@ -160,7 +160,10 @@ func TestPageIsSelfContained(t *testing.T) {
 	require.NoError(t, err)
 	text := string(page)
 	assert.Empty(t, regexp.MustCompile(`<(script|link|img)[^>]+(src|href)="/`).FindAllString(text, -1))
-	assert.Equal(t, 2, strings.Count(text, "</script>"), "what would end a script is escaped")
+	modules := strings.Count(text, `<script type="text/plain" data-chunk=`)
+	assert.Greater(t, modules, 3)
+	assert.Equal(t, modules+2, strings.Count(text, "</script>"), "what would end a script is escaped")
+	assert.Empty(t, regexp.MustCompile("[\"'`]\\./[^\"'`]+\\.js[\"'`]").FindAllString(text, -1), "modules are found in the page, not beside it")
 	data := text[strings.Index(text, "obsandboxPreview=")+len("obsandboxPreview="):]
 	var p payload
 	require.NoError(t, json.NewDecoder(strings.NewReader(data)).Decode(&p))
