@@ -36,7 +36,7 @@ func TestVacuousPasses(t *testing.T) {
 		},
 		"unmentioned.yml": {
 			`testdata/vacuous/unmentioned.yml:3: case "another alert fires, too": JobGone fires at 0s for {job="api"}, and no test of the case says so: expect it or change the input series`,
-			`testdata/vacuous/unmentioned.yml:7: case "and one more, after its time": TargetDown fires at 4m0s for {__name__="up", instance="1", job="api"}, and no test of the case says so: expect it or change the input series`,
+			`testdata/vacuous/unmentioned.yml:7: case "and one more, after its time": TargetDown fires at 4m0s for {instance="1", job="api"}, and no test of the case says so: expect it or change the input series`,
 		},
 		"nothing.yml": {`testdata/vacuous/nothing.yml:3: case "only input" has neither alert_rule_test nor promql_expr_test: it passes whatever the rules do`},
 		"empty.yml":   {`testdata/vacuous/empty.yml:1: no tests`},

@@ -24,7 +24,7 @@ type sent struct {
 
 func (r *run) checkAlerts(ctx context.Context, t AlertTest, ts time.Time) {
 	var got, want []sent
-	var waiting []string
+	var notes []string // notes below the difference
 	for _, g := range r.groups {
 		for _, rule := range g.Rules() {
 			alert, ok := rule.(*rules.AlertingRule)
@@ -35,16 +35,23 @@ func (r *run) checkAlerts(ctx context.Context, t AlertTest, ts time.Time) {
 				if a.State == rules.StateFiring {
 					got = append(got, sent{a.Labels.Copy(), a.Annotations.Copy()})
 				} else if a.State == rules.StatePending {
-					waiting = append(waiting, fmt.Sprintf("pending since %s, fires at %s: %s",
+					notes = append(notes, fmt.Sprintf("pending since %s, fires at %s: %s",
 						model.Duration(a.ActiveAt.Sub(r.start())), model.Duration(a.ActiveAt.Add(alert.HoldDuration()).Sub(r.start())), a.Labels))
 				}
 			}
 		}
 	}
 	for _, e := range t.Expect {
-		b := labels.NewBuilder(labels.FromMap(e.Labels))
-		b.Set(labels.AlertName, t.Name)
-		want = append(want, sent{b.Labels(), labels.FromMap(e.Annotations)})
+		// As promtool does: a label without a value is expected to be there, which it never is.
+		all := map[string]string{}
+		for name, v := range e.Labels {
+			all[name] = v
+			if v == "" {
+				notes = append(notes, fmt.Sprintf("%s is expected without a value, and no alert has such a label: leave it out of exp_labels", name))
+			}
+		}
+		all[labels.AlertName] = t.Name
+		want = append(want, sent{labels.FromMap(all), labels.FromMap(e.Annotations)})
 	}
 	for _, list := range [][]sent{got, want} {
 		slices.SortFunc(list, func(a, b sent) int {
@@ -55,9 +62,9 @@ func (r *run) checkAlerts(ctx context.Context, t AlertTest, ts time.Time) {
 		})
 	}
 	if !cmp.Equal(want, got, r.equal) {
-		slices.Sort(waiting)
+		slices.Sort(notes)
 		text := diff(alertLines(want), alertLines(got))
-		for _, line := range append(waiting, r.explain(ctx, t.Name, ts)...) {
+		for _, line := range append(notes, r.explain(ctx, t.Name, ts)...) {
 			text += "\n  " + line
 		}
 		r.fail(t.Line, "alertname: %s, time: %s\n%s", t.Name, model.Duration(t.At), text)

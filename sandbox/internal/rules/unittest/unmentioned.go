@@ -14,7 +14,7 @@ type Unmentioned struct {
 	Name string
 	// At is when it fires first, since the start of the case.
 	At time.Duration
-	// Labels are those of the series that makes it fire.
+	// Labels are those of the series that makes it fire, less the metric's name, which no alert has.
 	Labels labels.Labels
 }
 
@@ -42,7 +42,7 @@ func (r *run) findUnmentioned(ctx context.Context, set *ruleSet, start, end time
 		}
 		for _, series := range matrix {
 			if at := newStates(start, end, r.file.interval).add(series, rule, start); at >= 0 {
-				r.out.Unmentioned = append(r.out.Unmentioned, Unmentioned{Rule: id, Name: rule.Alert, At: at, Labels: series.Metric.Copy()})
+				r.out.Unmentioned = append(r.out.Unmentioned, Unmentioned{Rule: id, Name: rule.Alert, At: at, Labels: series.Metric.DropReserved(func(name string) bool { return name == labels.MetricName })})
 				break
 			}
 		}
