@@ -205,6 +205,39 @@ func TestRulesThatMakeNoSense(t *testing.T) {
 	}
 }
 
+// Matchers of former versions name labels, too; routes may be written once and used twice.
+func TestFormerMatchers(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "alertmanager.yml")
+	require.NoError(t, os.WriteFile(file, []byte(`route:
+  receiver: all
+  routes:
+    - match: {severety: critical}
+      match_re: {severity: 'crit.*'}
+      routes: &below
+        - matchers: [zone = a]
+    - {match: {severity: warning}, routes: *below}
+inhibit_rules:
+  - source_match: {severity: warning}
+    target_match_re:
+      rack: .+
+    equal: [alertname]
+receivers: [{name: all}]
+`), 0o600))
+	r, err := catalogue.Run(catalogue.Options{Catalogue: "testdata/metrics.yaml", Rules: []string{"testdata/rules.yml"}, Alertmanager: file})
+	require.NoError(t, err)
+	var got []string
+	for _, res := range r.Results {
+		if res.File == file {
+			first, _, _ := strings.Cut(res.Detail, "\n")
+			got = append(got, fmt.Sprintf("%d: %s", res.Line, first))
+		}
+	}
+	require.ElementsMatch(t, []string{
+		"4: no alert has the label severety", `5: severity of an alert is never "crit.*"`, "7: no alert has the label zone", "12: no alert has the label rack",
+	}, got)
+}
+
 // Prometheus adds its external labels, and what it relabels, to every alert that it sends.
 func TestLabelsThatPrometheusAdds(t *testing.T) {
 	t.Parallel()

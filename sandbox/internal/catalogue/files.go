@@ -20,6 +20,7 @@ import (
 	"github.com/yuin/goldmark/text"
 	"gopkg.in/yaml.v3"
 
+	"obsandbox/sandbox/internal/amconfig"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/rules/unittest"
 	"obsandbox/sandbox/internal/stack"
@@ -332,7 +333,7 @@ func (r *run) slos(path string) error {
 	root := doc.Content[0]
 	window := regexp.MustCompile(`\{\{\s*\.window\s*\}\}`)
 	for i, s := range slos.SLOs {
-		sli := value(value(root, "slos").Content[i], "sli")
+		sli := stack.Child(stack.Item(stack.Child(root, "slos"), i), "sli")
 		for j := 0; j+1 < len(sli.Content); j += 2 {
 			for k := 0; k+1 < len(sli.Content[j+1].Content); k += 2 {
 				query := sli.Content[j+1].Content[k+1]
@@ -341,7 +342,7 @@ func (r *run) slos(path string) error {
 		}
 	}
 	for i, q := range slos.Queries {
-		r.expr(value(value(root, "queries").Content[i], "expr"), q.Name, q.Expr)
+		r.expr(stack.Child(stack.Item(stack.Child(root, "queries"), i), "expr"), q.Name, q.Expr)
 	}
 	return nil
 }
@@ -378,9 +379,9 @@ func (r *run) runbook(path string) error {
 
 // alertmanager checks that routes and inhibition rules name labels that some alert has.
 func (r *run) alertmanager(path string) error {
-	conf, err := config.LoadFile(path)
+	conf, err := amconfig.Load(path)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -407,43 +408,46 @@ func (r *run) alertmanager(path string) error {
 			r.fail(line, what, fmt.Sprintf("%s of an alert is never %q", m.Name, m.Value), "it is one of "+strings.Join(all, ", "))
 		}
 	}
-	var route func(node *yaml.Node, c *config.Route)
-	route = func(node *yaml.Node, c *config.Route) {
-		for _, name := range c.GroupByStr {
-			check(value(node, "group_by").Line, "group_by", name)
-		}
-		for _, m := range c.Matchers {
-			matcher(value(node, "matchers").Line, "a route", m)
-		}
-		for i, child := range c.Routes {
-			route(value(node, "routes").Content[i], child)
-		}
-	}
-	route(value(root, "route"), conf.Route)
-	for i, rule := range conf.InhibitRules {
-		node := value(root, "inhibit_rules").Content[i]
-		what := fmt.Sprintf("inhibition rule %d", i+1)
-		for _, m := range rule.SourceMatchers {
-			matcher(value(node, "source_matchers").Line, what, m)
-		}
-		for _, m := range rule.TargetMatchers {
-			matcher(value(node, "target_matchers").Line, what, m)
-		}
-		for _, name := range rule.Equal {
-			check(value(node, "equal").Line, what, name)
-		}
-	}
-	return nil
-}
-
-// value is the value of a mapping's key; an empty node where there is none.
-func value(node *yaml.Node, key string) *yaml.Node {
-	if node.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			if node.Content[i].Value == key {
-				return node.Content[i+1]
+	// Matchers as Alertmanager had them before 0.22, and still takes them.
+	old := func(node *yaml.Node, what, key string, kind amlabels.MatchType) {
+		pairs := stack.Child(node, key).Content
+		for i := 0; i+1 < len(pairs); i += 2 {
+			if m, err := amlabels.NewMatcher(kind, pairs[i].Value, stack.Follow(pairs[i+1]).Value); err == nil { // it has loaded
+				matcher(pairs[i].Line, what, m)
 			}
 		}
 	}
-	return &yaml.Node{}
+	var route func(node *yaml.Node, c *config.Route)
+	route = func(node *yaml.Node, c *config.Route) {
+		for _, name := range c.GroupByStr {
+			check(stack.Child(node, "group_by").Line, "group_by", name)
+		}
+		for _, m := range c.Matchers {
+			matcher(stack.Child(node, "matchers").Line, "a route", m)
+		}
+		old(node, "a route", "match", amlabels.MatchEqual)
+		old(node, "a route", "match_re", amlabels.MatchRegexp)
+		for i, child := range c.Routes {
+			route(stack.Item(stack.Child(node, "routes"), i), child)
+		}
+	}
+	route(stack.Child(root, "route"), conf.Route)
+	for i, rule := range conf.InhibitRules {
+		node := stack.Item(stack.Child(root, "inhibit_rules"), i)
+		what := fmt.Sprintf("inhibition rule %d", i+1)
+		for _, m := range rule.SourceMatchers {
+			matcher(stack.Child(node, "source_matchers").Line, what, m)
+		}
+		for _, m := range rule.TargetMatchers {
+			matcher(stack.Child(node, "target_matchers").Line, what, m)
+		}
+		for _, side := range []string{"source", "target"} {
+			old(node, what, side+"_match", amlabels.MatchEqual)
+			old(node, what, side+"_match_re", amlabels.MatchRegexp)
+		}
+		for _, name := range rule.Equal {
+			check(stack.Child(node, "equal").Line, what, name)
+		}
+	}
+	return nil
 }

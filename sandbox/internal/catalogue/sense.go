@@ -116,7 +116,7 @@ func (r *run) layer(rf *unittest.RuleFile, id unittest.RuleID, rule rulefmt.Rule
 	}
 	for known := range r.layers {
 		if levenshtein(given, known) <= 2 {
-			r.fail(value(rf.Node(id, "labels"), "layer").Line, rule.Alert, fmt.Sprintf("no objective is of the layer %q", given), "is "+known+" meant?")
+			r.fail(stack.Child(rf.Node(id, "labels"), "layer").Line, rule.Alert, fmt.Sprintf("no objective is of the layer %q", given), "is "+known+" meant?")
 		}
 	}
 }

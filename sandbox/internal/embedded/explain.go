@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"obsandbox/sandbox/internal/locate"
 	"obsandbox/sandbox/internal/stack"
 )
 
@@ -87,7 +88,7 @@ func (st *starter) explainStart(c stack.Component, lines []string) error {
 	main := st.files[c.Name][0]
 	for _, line := range slices.Backward(lines) {
 		text, ok := strings.CutPrefix(line, "Error: ")
-		if at := lineOfFirst(main.Running, text); ok && at > 0 {
+		if at := locate.First(main.Running, text); ok && at > 0 {
 			return st.placed(main, at, text)
 		}
 	}
@@ -97,7 +98,7 @@ func (st *starter) explainStart(c stack.Component, lines []string) error {
 // placed is a fault at a line of the file that runs (0: not known), told as a place in the file that is checked in.
 func (st *starter) placed(f stack.Rendered, line int, text string) error {
 	if line == 0 {
-		line = lineOf(f.Running, text)
+		line = locate.Line(f.Running, text)
 	} else {
 		line = lineInRule(f.Running, line, text)
 	}

@@ -15,45 +15,6 @@ import (
 	"obsandbox/sandbox/internal/stack"
 )
 
-const locateSample = `global:
-  scrape_interval: 15
-  other_interval: 15s
-jobs:
-  - job_name: redis
-    service: redis
-  - receiver: pager
-    pager_configs: []
-  - matchers: [severity == critical"]
-  - regex: (.+
-    role: pods
-    pods: (.+)
-pipelines:
-  traces: {}
-  y: a $trace b
-`
-
-func TestLineOf(t *testing.T) {
-	t.Parallel()
-	for message, want := range map[string]int{
-		`not a valid duration string: "15"`:                           2,
-		`found multiple scrape configs with job name "redis"`:         5,
-		`undefined receiver "pager" used in route`:                    7,
-		`'' has invalid keys: pager_configs`:                          8,
-		`matcher value contains unescaped double quote: = critical"`:  9,
-		"error parsing regexp: missing closing ): `^(?s:(.+)$`":       10,
-		`unknown Kubernetes SD role "pods"`:                           11,
-		`service::pipelines::traces: must have at least one exporter`: 14,
-		`"redis": annotation "service": undefined variable "pods"`:    11,
-		`rule "pods": annotation "x": undefined variable "$trace"`:    15,
-		`something "nowhere" else`:                                    0,
-		`nothing is quoted`:                                           0,
-	} {
-		assert.Equal(t, want, lineOf([]byte(locateSample), message), message)
-	}
-	assert.Equal(t, 8, lineOfFirst([]byte(locateSample), `failed to parse [service]: unknown field "pager_configs"`))
-	assert.Equal(t, 2, lineOfFirst([]byte(locateSample), `no type [15] in [pager]`))
-}
-
 func TestLineInRule(t *testing.T) {
 	t.Parallel()
 	rule := []byte("groups:\n  - alert: A\n    annotations:\n      summary: x\n      description: y {{\n  - alert: B\n    annotations:\n      description: z\n")

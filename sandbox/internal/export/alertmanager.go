@@ -8,12 +8,13 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
-	"github.com/prometheus/alertmanager/pkg/labels"
 	"gopkg.in/yaml.v3"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"obsandbox/sandbox/internal/amconfig"
 )
 
 // The form of alertmanager.yml, as far as an AlertmanagerConfig can say the same. Another key is an error.
@@ -248,7 +249,7 @@ func (c amConverter) route(in route) (*v1alpha1.Route, error) {
 func (c amConverter) matchers(in []scalar) ([]v1alpha1.Matcher, error) {
 	var out []v1alpha1.Matcher
 	for _, m := range in {
-		parsed, err := labels.ParseMatchers(m.text)
+		parsed, err := amconfig.Matchers(m.text)
 		if err != nil {
 			return nil, fail(c.file, m.line, "matcher %s: %v", m.text, err)
 		}

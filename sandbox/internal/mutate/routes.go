@@ -11,7 +11,9 @@ import (
 	amlabels "github.com/prometheus/alertmanager/pkg/labels"
 	"gopkg.in/yaml.v3"
 
+	"obsandbox/sandbox/internal/amconfig"
 	"obsandbox/sandbox/internal/routes"
+	"obsandbox/sandbox/internal/stack"
 )
 
 // RouteOptions say which Alertmanager configuration is mutated, and by which tests.
@@ -101,13 +103,13 @@ func RouteMutants(file string) ([]Mutant, error) {
 		return nil, fmt.Errorf("%s: the file is empty", file)
 	}
 	m := &routeMutator{file: file, doc: &doc, seen: map[string]int{}}
-	for _, r := range child(doc.Content[0], "receivers").Content {
-		m.receivers = append(m.receivers, child(r, "name").Value)
+	for _, r := range stack.Child(doc.Content[0], "receivers").Content {
+		m.receivers = append(m.receivers, stack.Child(r, "name").Value)
 	}
-	m.route(child(doc.Content[0], "route"), "route", nil)
-	m.inhibition(child(doc.Content[0], "inhibit_rules"))
-	m.intervals(child(doc.Content[0], "time_intervals"))
-	m.intervals(child(doc.Content[0], "mute_time_intervals"))
+	m.route(stack.Child(doc.Content[0], "route"), "route", nil)
+	m.inhibition(stack.Child(doc.Content[0], "inhibit_rules"))
+	m.intervals(stack.Child(doc.Content[0], "time_intervals"))
+	m.intervals(stack.Child(doc.Content[0], "mute_time_intervals"))
 	return m.all, m.err
 }
 
@@ -140,10 +142,10 @@ func (m *routeMutator) add(line int, rule, mutation, shown string, node *yaml.No
 
 // route mutates a route and those below it; siblings are those that are asked after it.
 func (m *routeMutator) route(node *yaml.Node, name string, siblings []*yaml.Node) {
-	if node.Kind != yaml.MappingNode {
+	if node = stack.Follow(node); node.Kind != yaml.MappingNode {
 		return
 	}
-	if receiver := child(node, "receiver"); receiver.Value != "" {
+	if receiver := stack.Child(node, "receiver"); receiver.Value != "" {
 		for _, other := range m.receivers {
 			if other != receiver.Value {
 				m.add(receiver.Line, name, "receiver: "+receiver.Value+" → "+other, "receiver: "+other, receiver, func(n *yaml.Node) { n.Value = other })
@@ -152,20 +154,20 @@ func (m *routeMutator) route(node *yaml.Node, name string, siblings []*yaml.Node
 		}
 	}
 	if name != "route" && len(siblings) > 0 {
-		on := child(node, "continue").Value == "true"
-		line := max(child(node, "continue").Line, node.Line)
+		on := stack.Child(node, "continue").Value == "true"
+		line := max(stack.Child(node, "continue").Line, node.Line)
 		m.add(line, name, fmt.Sprintf("continue: %t → %t", on, !on), fmt.Sprintf("continue: %t", !on), node, func(n *yaml.Node) {
 			setChild(n, "continue", &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(!on)})
 		})
 	}
 	m.matchers(node, name, "matchers")
 	for _, key := range []string{"match", "match_re"} {
-		m.keys(child(node, key), name, key)
+		m.keys(stack.Child(node, key), name, key)
 	}
 	for _, key := range []string{"group_by", "mute_time_intervals", "active_time_intervals"} {
-		m.items(child(node, key), name, key)
+		m.items(stack.Child(node, key), name, key)
 	}
-	children := child(node, "routes")
+	children := stack.Child(node, "routes")
 	for i, c := range children.Content {
 		below := name + " > " + routeName(c)
 		m.add(c.Line, below, "left out", "(none)", children, func(n *yaml.Node) { n.Content = slices.Delete(n.Content, i, i+1) })
@@ -180,7 +182,7 @@ func (m *routeMutator) route(node *yaml.Node, name string, siblings []*yaml.Node
 
 func (m *routeMutator) inhibition(list *yaml.Node) {
 	for i, rule := range list.Content {
-		name := child(rule, "name").Value
+		name := stack.Child(rule, "name").Value
 		if name == "" {
 			name = fmt.Sprint(i + 1)
 		}
@@ -189,17 +191,17 @@ func (m *routeMutator) inhibition(list *yaml.Node) {
 		m.matchers(rule, name, "source_matchers")
 		m.matchers(rule, name, "target_matchers")
 		for _, key := range []string{"source_match", "source_match_re", "target_match", "target_match_re"} {
-			m.keys(child(rule, key), name, key)
+			m.keys(stack.Child(rule, key), name, key)
 		}
-		m.items(child(rule, "equal"), name, "equal")
+		m.items(stack.Child(rule, "equal"), name, "equal")
 	}
 }
 
 // intervals drops one condition of a time interval at a time.
 func (m *routeMutator) intervals(list *yaml.Node) {
 	for _, interval := range list.Content {
-		name := "time interval " + child(interval, "name").Value
-		times := child(interval, "time_intervals")
+		name := "time interval " + stack.Child(interval, "name").Value
+		times := stack.Child(interval, "time_intervals")
 		for _, t := range times.Content {
 			m.keys(t, name, "time_intervals")
 		}
@@ -211,11 +213,11 @@ func (m *routeMutator) intervals(list *yaml.Node) {
 
 // matchers drops each matcher of a list, and turns it around.
 func (m *routeMutator) matchers(node *yaml.Node, name, key string) {
-	list := child(node, key)
+	list := stack.Child(node, key)
 	var all []*amlabels.Matcher
 	var lines []int
 	for _, item := range list.Content {
-		parsed, err := amlabels.ParseMatchers(item.Value)
+		parsed, err := amconfig.Matchers(stack.Follow(item).Value)
 		if err != nil {
 			return
 		}
@@ -250,7 +252,7 @@ func (m *routeMutator) matchers(node *yaml.Node, name, key string) {
 
 // keys drops each key of a mapping.
 func (m *routeMutator) keys(node *yaml.Node, name, key string) {
-	if node.Kind != yaml.MappingNode {
+	if node = stack.Follow(node); node.Kind != yaml.MappingNode {
 		return
 	}
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -280,30 +282,17 @@ func (m *routeMutator) items(node *yaml.Node, name, key string) {
 // routeName is what a route matches, as Alertmanager writes it.
 func routeName(node *yaml.Node) string {
 	var parts []string
-	for _, item := range child(node, "matchers").Content {
+	for _, item := range stack.Child(node, "matchers").Content {
 		parts = append(parts, strings.Trim(item.Value, "{}"))
 	}
 	for key, op := range map[string]string{"match": "=", "match_re": "=~"} {
-		match := child(node, key)
+		match := stack.Child(node, key)
 		for i := 0; i+1 < len(match.Content); i += 2 {
 			parts = append(parts, fmt.Sprintf("%s%s%q", match.Content[i].Value, op, match.Content[i+1].Value))
 		}
 	}
 	slices.Sort(parts)
 	return "{" + strings.Join(parts, ", ") + "}"
-}
-
-// child is the value of a mapping's key, with anchors followed; an empty node where there is none.
-func child(node *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Kind == yaml.MappingNode && node.Content[i].Value == key {
-			if v := node.Content[i+1]; v.Kind != yaml.AliasNode {
-				return v
-			}
-			return node.Content[i+1].Alias
-		}
-	}
-	return &yaml.Node{}
 }
 
 func setChild(node *yaml.Node, key string, value *yaml.Node) {

@@ -45,6 +45,20 @@ func TestOldMatchersAreMutated(t *testing.T) {
 	require.Contains(t, names, "inhibition rule 1: equal: without layer")
 }
 
+func TestEveryFormOfMatchersIsMutated(t *testing.T) {
+	t.Parallel()
+	all, err := mutate.RouteMutants("../routes/testdata/forms/alertmanager.yml")
+	require.NoError(t, err)
+	var names []string
+	for _, m := range all {
+		names = append(names, m.Rule+": "+m.Mutation)
+	}
+	require.Contains(t, names, `route > {"service.name"="api"}: matchers: service.name="api" → without it`)
+	require.Contains(t, names, `route > {severity=~"crit.*", team="web"}: match_re: without severity`)
+	require.Contains(t, names, `route > {severity=~"crit.*", team="web"} > {zone=~"a|b", severity!=warning}: matchers: severity!="warning" → without it`)
+	require.Contains(t, names, `inhibition rule 2: source_matchers: node.name!="" → =`)
+}
+
 func TestWeakRouteTestsAreFound(t *testing.T) {
 	t.Parallel()
 	out, err := mutate.Routes(t.Context(), mutate.RouteOptions{

@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/alertmanager/provider/mem"
 	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/prometheus/common/model"
+
+	"obsandbox/sandbox/internal/amconfig"
 )
 
 // Router is an Alertmanager configuration that can be asked.
@@ -25,18 +27,18 @@ type Router struct {
 	intervals *timeinterval.Intervener
 }
 
-// Load reads an Alertmanager configuration.
+// Load reads an Alertmanager configuration. Errors name file and line.
 func Load(file string) (*Router, error) {
-	conf, err := config.LoadFile(file)
+	conf, err := amconfig.Load(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, err
 	}
 	return newRouter(conf), nil
 }
 
 // Parse is Load of a configuration that is in no file; templates and secrets that it names are not looked for.
 func Parse(text string) (*Router, error) {
-	conf, err := config.Load(text)
+	conf, err := amconfig.Parse(text)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"gopkg.in/yaml.v3"
 
 	"obsandbox/sandbox/internal/paths"
 	"obsandbox/sandbox/internal/stack"
@@ -63,13 +62,13 @@ func ReadFile(path string) (*File, error) {
 	fail := func(line int, format string, args ...any) {
 		errs = append(errs, &stack.FileError{File: path, Line: line, Msg: fmt.Sprintf(format, args...)})
 	}
-	tests := value(root, "tests")
+	tests := stack.Child(root, "tests")
 	if len(f.Tests) == 0 {
 		fail(root.Line, "no tests")
 	}
 	for i := range f.Tests {
 		c := &f.Tests[i]
-		node := tests.Content[i]
+		node := stack.Item(tests, i)
 		c.line = node.Line
 		if c.Name == "" {
 			fail(c.line, "a test has no name")
@@ -79,7 +78,7 @@ func ReadFile(path string) (*File, error) {
 		}
 		for j := range c.Alerts {
 			a := &c.Alerts[j]
-			a.line = value(node, "alerts").Content[j].Line
+			a.line = stack.Item(stack.Child(node, "alerts"), j).Line
 			if len(a.Labels) == 0 {
 				fail(a.line, "an alert has no labels")
 			}
@@ -92,16 +91,6 @@ func ReadFile(path string) (*File, error) {
 		}
 	}
 	return f, errors.Join(errs...)
-}
-
-// value is the value of a mapping's key; an empty node where there is none.
-func value(node *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Kind == yaml.MappingNode && node.Content[i].Value == key {
-			return node.Content[i+1]
-		}
-	}
-	return &yaml.Node{}
 }
 
 // EquivalentsFile is the file beside the tests that says which mutations of the routes change nothing; it is no test.

@@ -18,6 +18,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"gopkg.in/yaml.v3"
+
+	"obsandbox/sandbox/internal/stack"
 )
 
 func readYAML(file string) (*yaml.Node, error) {
@@ -39,11 +41,11 @@ func readYAML(file string) (*yaml.Node, error) {
 func setInRoutes(root *yaml.Node, times map[string]string) {
 	var walk func(route *yaml.Node)
 	walk = func(route *yaml.Node) {
-		if route.Kind != yaml.MappingNode {
+		if route = stack.Follow(route); route.Kind != yaml.MappingNode {
 			return
 		}
 		for _, key := range slices.Sorted(maps.Keys(times)) {
-			if old := value(route, key); old.Kind == yaml.ScalarNode {
+			if old := stack.Child(route, key); old.Kind == yaml.ScalarNode {
 				old.Value, old.Tag, old.Style = times[key], "!!str", 0
 				continue
 			}
@@ -51,11 +53,11 @@ func setInRoutes(root *yaml.Node, times map[string]string) {
 				&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key},
 				&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: times[key]})
 		}
-		for _, child := range value(route, "routes").Content {
+		for _, child := range stack.Child(route, "routes").Content {
 			walk(child)
 		}
 	}
-	walk(value(root, "route"))
+	walk(stack.Child(root, "route"))
 }
 
 // neverSend lets every route wait for a day: whoever the receivers are, none of them is called.

@@ -2,6 +2,7 @@ package routes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -75,13 +76,9 @@ func Run(ctx context.Context, opts Options) (*Outcome, error) {
 		rel := paths.Relative(opts.Root, path)
 		f, err := ReadFile(path)
 		if err != nil {
-			line := 0
-			if at, ok := err.(interface{ Unwrap() []error }); ok && len(at.Unwrap()) > 0 {
-				if fe, ok := at.Unwrap()[0].(*stack.FileError); ok {
-					line = fe.Line
-				}
-			}
-			out.Report.Add(report.Result{Suite: Suite, Name: rel + ": is a test file", Status: report.Fail, Detail: err.Error(), File: rel, Line: line})
+			at := &stack.FileError{}
+			_ = errors.As(err, &at)
+			out.Report.Add(report.Result{Suite: Suite, Name: rel + ": is a test file", Status: report.Fail, Detail: err.Error(), File: rel, Line: at.Line})
 			continue
 		}
 		for i := range f.Tests {
@@ -303,12 +300,12 @@ func configLines(file string) (routes, rules []int) {
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
 		routes = append(routes, n.Line)
-		for _, child := range value(n, "routes").Content {
+		for _, child := range stack.Child(n, "routes").Content {
 			walk(child)
 		}
 	}
-	walk(value(root, "route"))
-	for _, rule := range value(root, "inhibit_rules").Content {
+	walk(stack.Child(root, "route"))
+	for _, rule := range stack.Child(root, "inhibit_rules").Content {
 		rules = append(rules, rule.Line)
 	}
 	return routes, rules

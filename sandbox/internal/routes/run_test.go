@@ -38,6 +38,16 @@ func TestTimesGroupsAndInhibition(t *testing.T) {
 	require.True(t, out.Report.OK(), text(t, &out.Report))
 }
 
+// The packages and the program take the same, and find the same routes.
+func TestEveryFormOfMatchers(t *testing.T) {
+	t.Parallel()
+	out, err := routes.Run(t.Context(), routes.Options{
+		Config: "testdata/forms/alertmanager.yml", Tests: []string{"testdata/forms"}, Alertmanager: progtest.Program(t, "alertmanager"), Coverage: 100,
+	})
+	require.NoError(t, err)
+	require.True(t, out.Report.OK(), text(t, &out.Report))
+}
+
 func TestFailuresAreTold(t *testing.T) {
 	t.Parallel()
 	out, err := routes.Run(t.Context(), routes.Options{
@@ -85,6 +95,7 @@ func TestBadTestFiles(t *testing.T) {
 		"noalerts.yml":   "testdata/bad/noalerts.yml:2: a test has no name\ntestdata/bad/noalerts.yml:2: test \"\" has no alerts",
 		"both.yml":       "testdata/bad/both.yml:4: an alert that is inhibited reaches no receiver: expect one or the other",
 		"empty.yml":      "testdata/bad/empty.yml:1: no tests",
+		"notime.yml":     `testdata/bad/notime.yml:3: parsing time "tomorrow" as "2006-01-02T15:04:05Z07:00": cannot parse "tomorrow" as "2006"`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

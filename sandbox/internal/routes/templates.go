@@ -26,14 +26,14 @@ func CheckTemplates(file string, files []string) error {
 	}
 	known, err := template.FromGlobs(files)
 	if err != nil {
-		return templateFault(file, value(root, "templates").Line, files, err)
+		return templateFault(file, stack.Child(root, "templates").Line, files, err)
 	}
 	if known.ExternalURL, err = url.Parse(externalURL); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	var errs []error
 	seen := map[string]bool{} // one fault of a file is found by every receiver
-	walkTexts(value(root, "receivers"), func(node *yaml.Node) {
+	walkTexts(stack.Child(root, "receivers"), func(node *yaml.Node) {
 		for _, data := range samples() {
 			_, err := known.ExecuteTextString(node.Value, data)
 			if err == nil {

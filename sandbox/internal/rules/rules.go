@@ -4,6 +4,7 @@ package rules
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"obsandbox/sandbox/internal/paths"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/rules/unittest"
+	"obsandbox/sandbox/internal/stack"
 )
 
 // Suite is the name of the results' suite.
@@ -185,7 +187,11 @@ func (o Options) judge(ctx context.Context, files []*judged, cache *unittest.Rul
 func (o Options) results(j *judged) []report.Result {
 	rel := o.rel(j.path)
 	if j.err != nil {
-		res := report.Result{Suite: Suite, Name: rel + ": is a test file", Status: report.Fail, Detail: j.err.Error(), File: rel, Line: lineOf(j.err)}
+		res := report.Result{Suite: Suite, Name: rel + ": is a test file", Status: report.Fail, Detail: j.err.Error(), File: rel}
+		var at *stack.FileError
+		if errors.As(j.err, &at) {
+			res.Line = at.Line
+		}
 		if j.verdict != nil {
 			res.Detail = strings.Join(j.verdict.Errors, "\n")
 		}
@@ -239,16 +245,6 @@ func (o Options) results(j *judged) []report.Result {
 
 // rel is a path as results name it.
 func (o Options) rel(path string) string { return paths.Relative(o.Root, path) }
-
-var lineInError = regexp.MustCompile(`line (\d+)`)
-
-func lineOf(err error) int {
-	line := 0
-	if m := lineInError.FindStringSubmatch(err.Error()); m != nil {
-		_, _ = fmt.Sscan(m[1], &line)
-	}
-	return line
-}
 
 // TestFiles are the test files that files, patterns and directories lead to. In a directory a test file is a YAML
 // file with the key tests; a file that is named is taken as one. Nothing found is an error.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/common/model"
 
+	"obsandbox/sandbox/internal/amconfig"
 	"obsandbox/sandbox/internal/platform/inbox"
 	"obsandbox/sandbox/internal/simulate"
 )
@@ -41,7 +42,7 @@ func newSenders(ctx context.Context, alertmanager string) (*senders, error) {
 	if err := fetch(ctx, http.MethodGet, alertmanager+"/api/v2/status", nil, &status); err != nil {
 		return nil, err
 	}
-	conf, err := config.Load(status.Config.Original)
+	conf, err := amconfig.Parse(status.Config.Original)
 	if err != nil {
 		return nil, fmt.Errorf("the configuration that Alertmanager runs with: %w", err)
 	}

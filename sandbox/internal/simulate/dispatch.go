@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/alertmanager/alert"
-	"github.com/prometheus/alertmanager/config"
 	"github.com/prometheus/alertmanager/dispatch"
 	"github.com/prometheus/alertmanager/nflog"
 	"github.com/prometheus/alertmanager/nflog/nflogpb"
@@ -20,6 +19,7 @@ import (
 	"github.com/prometheus/common/promslog"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"obsandbox/sandbox/internal/amconfig"
 	"obsandbox/sandbox/internal/routes"
 )
 
@@ -61,9 +61,9 @@ func NewDispatcher(file string, send map[string][]notify.Integration) (*Dispatch
 	if err != nil {
 		return nil, err
 	}
-	conf, err := config.LoadFile(file)
+	conf, err := amconfig.Load(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, err
 	}
 	intervals := map[string][]timeinterval.TimeInterval{}
 	for _, i := range conf.MuteTimeIntervals {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/alertmanager/alert"
-	amconfig "github.com/prometheus/alertmanager/config"
 	"github.com/prometheus/alertmanager/dispatch"
 	"github.com/prometheus/alertmanager/eventrecorder"
 	"github.com/prometheus/alertmanager/featurecontrol"
@@ -27,6 +26,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
+
+	"obsandbox/sandbox/internal/amconfig"
 )
 
 const groupingConfig = `
@@ -146,7 +147,7 @@ func (e sent) alert(start time.Time) *alert.Alert {
 func original(t *testing.T, file string, events []sent, end time.Duration) []string {
 	start := time.Now()
 	log := slog.New(slog.DiscardHandler)
-	conf, err := amconfig.LoadFile(file)
+	conf, err := amconfig.Load(file)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

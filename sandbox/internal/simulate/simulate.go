@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/alertmanager/alert"
-	amconfig "github.com/prometheus/alertmanager/config"
+	"github.com/prometheus/alertmanager/config"
 	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/alertmanager/notify/pagerduty"
 	"github.com/prometheus/alertmanager/notify/slack"
@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
 
+	"obsandbox/sandbox/internal/amconfig"
 	"obsandbox/sandbox/internal/platform"
 	"obsandbox/sandbox/internal/platform/inbox"
 	"obsandbox/sandbox/internal/platform/logs"
@@ -236,9 +237,9 @@ func (s *Simulation) notifier() error {
 		return err
 	}
 	file := files[0].Path
-	conf, err := amconfig.LoadFile(file)
+	conf, err := amconfig.Load(file)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return err
 	}
 	tmpl, err := template.FromGlobs(conf.Templates)
 	if err != nil {
@@ -264,7 +265,7 @@ func (s *Simulation) notifier() error {
 }
 
 // integrations are what a receiver sends through. Only those that have a stand-in are made.
-func integrations(r amconfig.Receiver, tmpl *template.Template) ([]notify.Integration, error) {
+func integrations(r config.Receiver, tmpl *template.Template) ([]notify.Integration, error) {
 	var out []notify.Integration
 	for i, c := range r.SlackConfigs {
 		n, err := slack.New(c, tmpl, promslog.NewNopLogger())

@@ -28,7 +28,7 @@ type edit struct {
 func newEditor(file string, data []byte) (*editor, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, yamlErrors(file, data, err)
+		return nil, YAMLErrors(file, data, err)
 	}
 	if len(doc.Content) == 0 {
 		return nil, &FileError{File: file, Line: 1, Msg: "the file is empty"}

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"obsandbox/sandbox/internal/locate"
 )
 
 // FileError is a fault in a file of the stack: where it is, what it is and what to do.
@@ -43,7 +45,7 @@ func DecodeFile(file string, value any) (*yaml.Node, error) {
 func Decode(file string, data []byte, value any) (*yaml.Node, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, yamlErrors(file, data, err)
+		return nil, YAMLErrors(file, data, err)
 	}
 	if len(doc.Content) == 0 {
 		return nil, &FileError{File: file, Line: 1, Msg: "the file is empty"}
@@ -51,7 +53,7 @@ func Decode(file string, data []byte, value any) (*yaml.Node, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(value); err != nil {
-		return nil, yamlErrors(file, data, err)
+		return nil, YAMLErrors(file, data, err)
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, &FileError{File: file, Line: 1, Msg: "one YAML document is expected, here are several"}
@@ -65,28 +67,28 @@ var (
 	yamlAnchor  = regexp.MustCompile(`^unknown anchor '(.+)' referenced$`)
 )
 
-// yamlErrors turns the messages of yaml.v3 into one *FileError each.
-func yamlErrors(file string, data []byte, err error) error {
-	messages := []string{err.Error()}
-	var typeErr *yaml.TypeError
-	if errors.As(err, &typeErr) {
-		messages = typeErr.Errors
-	}
-	errs := make([]error, len(messages))
-	for i, msg := range messages {
-		fe := &FileError{File: file, Msg: strings.TrimPrefix(msg, "yaml: ")}
-		if m := yamlLine.FindStringSubmatch(msg); m != nil {
+// YAMLErrors turns what a YAML library says of a file's data into one *FileError for each fault. Where it does not say
+// the line, the one that it most likely means is named.
+func YAMLErrors(file string, data []byte, err error) error {
+	var errs []error
+	for msg := range strings.Lines(err.Error()) {
+		fe := &FileError{File: file, Msg: strings.TrimSpace(msg)}
+		if fe.Msg == "" || fe.Msg == "yaml: unmarshal errors:" {
+			continue
+		}
+		if m := yamlLine.FindStringSubmatch(fe.Msg); m != nil {
 			fe.Line, _ = strconv.Atoi(m[1])
 			fe.Msg = m[2]
 		}
-		if m := yamlUnknown.FindStringSubmatch(fe.Msg); m != nil {
-			fe.Msg = fmt.Sprintf("unknown key %q", m[1])
-		}
-		if m := yamlAnchor.FindStringSubmatch(fe.Msg); m != nil && fe.Line == 0 { // yaml.v3 does not say where
+		fe.Msg = yamlUnknown.ReplaceAllString(strings.TrimPrefix(fe.Msg, "yaml: "), `unknown key "$1"`)
+		if m := yamlAnchor.FindStringSubmatch(fe.Msg); m != nil && fe.Line == 0 {
 			before, _, _ := bytes.Cut(data, []byte("*"+m[1]))
 			fe.Line = 1 + bytes.Count(before, []byte("\n"))
 		}
-		errs[i] = fe
+		if fe.Line == 0 {
+			fe.Line = locate.Line(data, fe.Msg)
+		}
+		errs = append(errs, fe)
 	}
 	return errors.Join(errs...)
 }
@@ -102,4 +104,41 @@ func mapValue(node *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// Child is the value of a mapping's key, with anchors and merged mappings (<<) followed; an empty node where there is none.
+func Child(node *yaml.Node, key string) *yaml.Node {
+	node = Follow(node)
+	if v := mapValue(node, key); v != nil {
+		return Follow(v)
+	}
+	if merged := Follow(mapValue(node, "<<")); merged != nil {
+		from := []*yaml.Node{merged}
+		if merged.Kind == yaml.SequenceNode {
+			from = merged.Content
+		}
+		for _, m := range from {
+			if v := Child(m, key); v.Kind != 0 {
+				return v
+			}
+		}
+	}
+	return &yaml.Node{}
+}
+
+// Item is an element of a sequence, with anchors followed; an empty node where there is none.
+func Item(node *yaml.Node, i int) *yaml.Node {
+	node = Follow(node)
+	if node != nil && node.Kind == yaml.SequenceNode && i < len(node.Content) {
+		return Follow(node.Content[i])
+	}
+	return &yaml.Node{}
+}
+
+// Follow is what an alias stands for; any other node is itself.
+func Follow(node *yaml.Node) *yaml.Node {
+	for node != nil && node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	yamlv2 "go.yaml.in/yaml/v2"
 	"gopkg.in/yaml.v3"
+
+	"obsandbox/sandbox/internal/stack"
 )
 
 // File is one test file in promtool's format.
@@ -154,7 +156,7 @@ func ReadFile(path string) (*File, error) {
 	var in fileYAML
 	// promtool's own YAML library, for the same verdict on what is not quite YAML.
 	if err := yamlv2.UnmarshalStrict(data, &in); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, stack.YAMLErrors(path, data, err)
 	}
 	var doc yaml.Node
 	_ = yaml.Unmarshal(data, &doc) // lines only; promtool's library has accepted the file
@@ -181,11 +183,11 @@ func ReadFile(path string) (*File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: rule_files: %s: %w", path, text, err)
 		}
-		f.Patterns = append(f.Patterns, Pattern{Text: text, Line: item(child(root, "rule_files"), i).Line, Matches: found})
+		f.Patterns = append(f.Patterns, Pattern{Text: text, Line: stack.Item(stack.Child(root, "rule_files"), i).Line, Matches: found})
 		f.RuleFiles = append(f.RuleFiles, found...)
 	}
 	for i, c := range in.Tests {
-		f.Cases = append(f.Cases, newCase(i, c, item(child(root, "tests"), i), f.interval))
+		f.Cases = append(f.Cases, newCase(i, c, stack.Item(stack.Child(root, "tests"), i), f.interval))
 	}
 	return f, nil
 }
@@ -202,17 +204,17 @@ func newCase(i int, in caseYAML, node *yaml.Node, interval time.Duration) Case {
 		c.interval = model.Duration(interval)
 	}
 	for j, s := range in.InputSeries {
-		c.Input = append(c.Input, Series{Text: s.Series, Values: s.Values, Line: item(child(node, "input_series"), j).Line})
+		c.Input = append(c.Input, Series{Text: s.Series, Values: s.Values, Line: stack.Item(stack.Child(node, "input_series"), j).Line})
 	}
 	for j, a := range in.AlertRuleTests {
-		t := AlertTest{Line: item(child(node, "alert_rule_test"), j).Line, At: time.Duration(a.EvalTime), Name: a.Alertname}
+		t := AlertTest{Line: stack.Item(stack.Child(node, "alert_rule_test"), j).Line, At: time.Duration(a.EvalTime), Name: a.Alertname}
 		for _, e := range a.ExpAlerts {
 			t.Expect = append(t.Expect, ExpectedAlert{Labels: e.ExpLabels, Annotations: e.ExpAnnotations})
 		}
 		c.Alerts = append(c.Alerts, t)
 	}
 	for j, e := range in.PromqlExprTests {
-		t := ExprTest{Line: item(child(node, "promql_expr_test"), j).Line, At: time.Duration(e.EvalTime), Expr: e.Expr}
+		t := ExprTest{Line: stack.Item(stack.Child(node, "promql_expr_test"), j).Line, At: time.Duration(e.EvalTime), Expr: e.Expr}
 		for _, s := range e.ExpSamples {
 			t.Expect = append(t.Expect, ExpectedSample{Labels: s.Labels, Value: s.Value, Histogram: s.Histogram})
 		}
@@ -231,30 +233,4 @@ func (c *Case) end() time.Duration {
 		end = max(end, e.At)
 	}
 	return end
-}
-
-// child is the value of a key; an empty node where there is none.
-func child(node *yaml.Node, key string) *yaml.Node {
-	if node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	if node.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			if node.Content[i].Value == key {
-				return node.Content[i+1]
-			}
-		}
-	}
-	return &yaml.Node{}
-}
-
-// item is an element of a sequence; an empty node where there is none.
-func item(node *yaml.Node, i int) *yaml.Node {
-	if node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	if node.Kind == yaml.SequenceNode && i < len(node.Content) {
-		return node.Content[i]
-	}
-	return &yaml.Node{}
 }

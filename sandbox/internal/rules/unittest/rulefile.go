@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"gopkg.in/yaml.v3"
+
+	"obsandbox/sandbox/internal/stack"
 )
 
 // ParserOptions are the ones that promtool parses rules with.
@@ -79,10 +81,10 @@ func readRuleFile(path string) *RuleFile {
 	for i, g := range f.Groups {
 		var nodes []*yaml.Node
 		for j := range g.Rules {
-			nodes = append(nodes, item(child(item(child(root, "groups"), i), "rules"), j))
+			nodes = append(nodes, stack.Item(stack.Child(stack.Item(stack.Child(root, "groups"), i), "rules"), j))
 		}
 		f.Nodes = append(f.Nodes, nodes)
-		f.groups = append(f.groups, item(child(root, "groups"), i))
+		f.groups = append(f.groups, stack.Item(stack.Child(root, "groups"), i))
 	}
 	return f
 }
@@ -96,7 +98,7 @@ type RuleID struct {
 // Line is the line of a key of a rule ("expr", "labels"), of the rule itself where it has no such key.
 func (f *RuleFile) Line(id RuleID, key string) int {
 	node := f.Nodes[id.Group][id.Rule]
-	if n := child(node, key); key != "" && n.Line > 0 {
+	if n := stack.Child(node, key); key != "" && n.Line > 0 {
 		return n.Line
 	}
 	return node.Line
@@ -107,7 +109,7 @@ func (f *RuleFile) GroupLine(group int) int { return f.groups[group].Line }
 
 // Node is the YAML of a rule's key; an empty node where it has none.
 func (f *RuleFile) Node(id RuleID, key string) *yaml.Node {
-	return child(f.Nodes[id.Group][id.Rule], key)
+	return stack.Child(f.Nodes[id.Group][id.Rule], key)
 }
 
 // RuleName is an alert's name, or a recorded metric with the labels that its rule sets: several rules may record one
