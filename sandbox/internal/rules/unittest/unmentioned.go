@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -42,7 +43,7 @@ func (r *run) findUnmentioned(ctx context.Context, set *ruleSet, start, end time
 		}
 		for _, series := range matrix {
 			if at := newStates(start, end, r.file.interval).add(series, rule, start); at >= 0 {
-				r.out.Unmentioned = append(r.out.Unmentioned, Unmentioned{Rule: id, Name: rule.Alert, At: at, Labels: series.Metric.DropReserved(func(name string) bool { return name == labels.MetricName })})
+				r.out.Unmentioned = append(r.out.Unmentioned, Unmentioned{Rule: id, Name: rule.Alert, At: at, Labels: series.Metric.DropReserved(func(name string) bool { return name == model.MetricNameLabel })})
 				break
 			}
 		}
