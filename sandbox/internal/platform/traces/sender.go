@@ -2,6 +2,7 @@ package traces
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -24,8 +25,15 @@ import (
 // scope is the instrumentation scope of every span.
 const scope = "obsandbox/platform"
 
-// complainEvery is the time between two warnings that spans do not arrive.
-const complainEvery = 30 * time.Second
+const (
+	// complainEvery is the time between two warnings that spans do not arrive.
+	complainEvery = 30 * time.Second
+	// queued is how many spans wait for a receiver that is not there yet: those of some minutes, which is what Jaeger
+	// takes to be compiled.
+	queued = 1 << 14
+	// knockEvery is the time between two attempts at a receiver that is not there.
+	knockEvery = 250 * time.Millisecond
+)
 
 // Sender exports stories over OTLP/HTTP: one tracer provider for each pod, as if each had its own SDK, and one queue.
 type Sender struct {
@@ -36,7 +44,8 @@ type Sender struct {
 }
 
 // NewSender exports to an OTLP receiver's base URL ("http://127.0.0.1:4318"); /v1/traces is added where it has no path.
-// It does not connect: spans for a receiver that is not there are dropped, with a warning now and then.
+// It does not connect: spans wait for a receiver that is not there or too slow, as long as the queue has room; what it
+// refuses, and what does not fit, is dropped, with a warning now and then.
 func NewSender(ctx context.Context, endpoint string, cluster Cluster, log *slog.Logger) (*Sender, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -45,16 +54,17 @@ func NewSender(ctx context.Context, endpoint string, cluster Cluster, log *slog.
 	if strings.Trim(u.Path, "/") == "" {
 		u.Path = "/v1/traces"
 	}
-	out, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(u.String()), otlptracehttp.WithTimeout(2*time.Second),
-		// The queue holds what comes in meanwhile; a trace more or less is not worth waiting at the end for.
+	out, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(u.String()), otlptracehttp.WithTimeout(10*time.Second),
+		// It would go on at the end, too: a trace more or less is not worth waiting for then.
 		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}))
 	if err != nil {
 		return nil, fmt.Errorf("export traces to %s: %w", endpoint, err)
 	}
-	exporter := &reporting{out: out, to: u.String(), log: log}
+	exporter := &reporting{out: out, to: u.String(), log: log, closing: make(chan struct{})}
 	return &Sender{
 		cluster: cluster, exporter: exporter, providers: map[string]*sdk.TracerProvider{},
-		queue: sdk.NewBatchSpanProcessor(exporter, sdk.WithBatchTimeout(time.Second), sdk.WithExportTimeout(2*time.Second)),
+		queue: sdk.NewBatchSpanProcessor(exporter, sdk.WithBatchTimeout(time.Second), sdk.WithMaxQueueSize(queued),
+			sdk.WithExportTimeout(time.Hour)), // the exporter knows when to give up
 	}, nil
 }
 
@@ -105,8 +115,9 @@ func Resource(host world.Host) []attribute.KeyValue {
 // exceptionType is the class of every failure.
 const exceptionType = "com.example.ingestion.ProcessingException"
 
-// Close sends what is queued; ctx limits how long.
+// Close sends what is queued, if the receiver is there; ctx limits how long.
 func (s *Sender) Close(ctx context.Context) error {
+	close(s.exporter.closing)
 	if err := s.queue.Shutdown(ctx); err != nil {
 		return fmt.Errorf("send the last spans to %s: %w", s.exporter.to, err)
 	}
@@ -144,11 +155,14 @@ func (given) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
 	return i.span
 }
 
-// reporting is the exporter with its failures in our log instead of OpenTelemetry's global handler.
+// reporting is the exporter with its failures in our log instead of OpenTelemetry's global handler. It waits for a
+// receiver that is not there.
 type reporting struct {
 	out *otlptrace.Exporter
 	to  string
 	log *slog.Logger
+	// closing is closed when nothing is waited for any more.
+	closing chan struct{}
 
 	mu         sync.Mutex
 	sent, lost uint64
@@ -156,19 +170,46 @@ type reporting struct {
 }
 
 func (r *reporting) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
-	err := r.out.ExportSpans(ctx, spans)
+	for {
+		err := r.out.ExportSpans(ctx, spans)
+		if err == nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.sent += uint64(len(spans))
+			return nil
+		}
+		var unreached *url.Error
+		again := errors.As(err, &unreached) && ctx.Err() == nil
+		if again {
+			select {
+			case <-r.closing:
+				again = false
+			default:
+			}
+		}
+		r.complain(err, len(spans), !again)
+		if !again {
+			return nil
+		}
+		select {
+		case <-time.After(knockEvery):
+		case <-r.closing:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// complain of spans that have not arrived, and are lost for good or kept.
+func (r *reporting) complain(err error, spans int, lost bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil {
-		r.sent += uint64(len(spans))
-		return nil
+	if lost {
+		r.lost += uint64(spans)
 	}
-	r.lost += uint64(len(spans))
 	if time.Since(r.complained) > complainEvery {
 		r.complained = time.Now()
 		r.log.Warn("spans do not arrive", "to", r.to, "lost", r.lost, "error", err)
 	}
-	return nil
 }
 
 func (r *reporting) Shutdown(ctx context.Context) error { return r.out.Shutdown(ctx) }

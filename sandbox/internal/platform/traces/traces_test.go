@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -236,7 +237,14 @@ type received struct {
 func receive(t *testing.T) *receiver {
 	t.Helper()
 	r := &receiver{status: http.StatusOK}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	server := httptest.NewServer(r.handler())
+	t.Cleanup(server.Close)
+	r.url = server.URL
+	return r
+}
+
+func (r *receiver) handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		var in collector.ExportTraceServiceRequest
@@ -255,10 +263,7 @@ func receive(t *testing.T) *receiver {
 				}
 			}
 		}
-	}))
-	t.Cleanup(server.Close)
-	r.url = server.URL
-	return r
+	})
 }
 
 func texts(all []*common.KeyValue) map[string]string {
@@ -349,6 +354,40 @@ func TestSenderWithoutReceiver(t *testing.T) {
 	s.Send(ctx, tell(t, f))
 	require.NoError(t, s.Close(ctx))
 	require.NoError(t, ctx.Err(), "it gives up at once")
+}
+
+// Jaeger may become ready after the platform: on a first start it has to be compiled.
+func TestSpansWaitForTheirReceiver(t *testing.T) {
+	t.Parallel()
+	place, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := place.Addr().String()
+	require.NoError(t, place.Close())
+	warned := make(warning, 1)
+	f, r := cluster(), &receiver{status: http.StatusOK}
+	s, err := traces.NewSender(t.Context(), "http://"+address, f, slog.New(slog.NewTextHandler(warned, nil)))
+	require.NoError(t, err)
+	s.Send(t.Context(), tell(t, f))
+	require.Contains(t, <-warned, "lost=0")
+
+	place, err = net.Listen("tcp", address)
+	require.NoError(t, err)
+	server := &http.Server{Handler: r.handler()}
+	go func() { _ = server.Serve(place) }()
+	t.Cleanup(func() { _ = server.Close() })
+	require.Eventually(t, func() bool { return s.Sent() == 9 }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, s.Close(t.Context()))
+}
+
+// warning has the lines of a log.
+type warning chan string
+
+func (w warning) Write(p []byte) (int, error) {
+	select {
+	case w <- string(p):
+	default:
+	}
+	return len(p), nil
 }
 
 // Spans whose parent was lost on the way still name it.

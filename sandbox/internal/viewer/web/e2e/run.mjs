@@ -187,12 +187,13 @@ await test('a tooltip names the series, a link leads to the log lines of its ser
   await page.locator('.log').first().waitFor();
   assert.deepEqual([...new Set(await page.locator('.log-service').allInnerTexts())], ['shipping-collector']);
   await picture(page, 'explore-logs');
-  // The trace of the newest line may be under way, that of the oldest may have been written before Jaeger was up.
   const lines = page.locator('.log-line');
   const trace = page.getByRole('link', { name: 'Open the trace' });
   for (let i = Math.floor(await lines.count() / 2); await trace.count() === 0; i += 1) { // not every line is of a trace
     await lines.nth(i).click();
   }
+  const id = new URL(await trace.first().getAttribute('href'), base).searchParams.get('trace');
+  await until('Jaeger has the trace', async () => (await fetch(`${base}/api/datasources/proxy/uid/jaeger/api/traces/${id}`)).ok, 30);
   await trace.first().click();
   await page.locator('.span').first().waitFor({ timeout: 15_000 });
   assert.ok(await page.locator('.span').count() > 2, 'a trace has spans');
