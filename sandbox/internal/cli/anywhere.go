@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,11 +17,18 @@ import (
 	"obsandbox/sandbox/internal/embedded"
 	"obsandbox/sandbox/internal/paths"
 	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/stack"
 )
 
 // files are what people keep in a repository of rules, told apart by their keys.
 type files struct {
 	rules, ruleTests, routeTests, alertmanagers []string
+	// operators are PrometheusRules of the Prometheus operator.
+	operators []string
+	// broken are such files that are no YAML: templates of Helm, most often.
+	broken []string
+	// others are files that are named and are none of these.
+	others []string
 }
 
 // sortFiles looks into the YAML files that paths lead to.
@@ -35,32 +43,54 @@ func sortFiles(args []string) (files, error) {
 		if err != nil {
 			return f, err
 		}
-		var doc map[string]yaml.Node
-		if yaml.Unmarshal(data, &doc) != nil {
-			continue // a template, perhaps
-		}
-		is := func(key string, kind yaml.Kind) bool { n, ok := doc[key]; return ok && n.Kind == kind }
-		switch {
-		case is("route", yaml.MappingNode) && is("receivers", yaml.SequenceNode):
-			f.alertmanagers = append(f.alertmanagers, path)
-		case is("groups", yaml.SequenceNode):
-			f.rules = append(f.rules, path)
-		case is("tests", yaml.SequenceNode):
-			if keys, _ := paths.TestKeys(path); paths.RuleTests(keys) {
-				f.ruleTests = append(f.ruleTests, path)
-			} else {
-				f.routeTests = append(f.routeTests, path)
-			}
+		if !f.add(path, data) && slices.Contains(args, path) {
+			f.others = append(f.others, path)
 		}
 	}
-	if len(f.rules)+len(f.ruleTests)+len(f.routeTests)+len(f.alertmanagers) == 0 {
-		return f, fmt.Errorf("nothing to test in %s: neither rules (groups:), nor tests of rules or routes (tests:), nor a configuration of Alertmanager (route: and receivers:)", strings.Join(args, ", "))
+	if len(f.rules)+len(f.ruleTests)+len(f.routeTests)+len(f.alertmanagers)+len(f.operators)+len(f.broken) == 0 {
+		return f, fmt.Errorf("nothing to test in %s: %s", strings.Join(args, ", "), noneOf)
 	}
 	return f, nil
 }
 
-// kinds are the tests of these files.
-func (f files) kinds() ([]kind, error) {
+const noneOf = "neither rules (groups:, or a PrometheusRule), nor tests of rules or routes (tests:), nor a configuration of Alertmanager (route: and receivers:)"
+
+// add sorts one file in, and says whether it is any of these. One that is no YAML is told by how its lines begin: what is
+// wrong with it is then said by whoever judges it.
+func (f *files) add(path string, data []byte) bool {
+	keys, doc := paths.Keys(data)
+	route := stack.Child(doc, "route")
+	switch {
+	case keys["apiVersion"] && isPrometheusRule(data):
+		if doc == nil {
+			f.broken = append(f.broken, path)
+			break
+		}
+		f.operators = append(f.operators, path)
+	case keys["apiVersion"]:
+		return false
+	case keys["route"] && (keys["receivers"] || stack.Child(route, "receiver").Kind != 0):
+		f.alertmanagers = append(f.alertmanagers, path)
+	case keys["tests"]:
+		keys, ok := paths.TestKeys(path)
+		switch {
+		case !ok:
+			return false
+		case paths.RuleTests(keys):
+			f.ruleTests = append(f.ruleTests, path)
+		default:
+			f.routeTests = append(f.routeTests, path)
+		}
+	case keys["groups"] && (doc == nil || len(keys) == 1 || stack.Child(doc, "groups").Kind == yaml.SequenceNode):
+		f.rules = append(f.rules, path)
+	default:
+		return false
+	}
+	return true
+}
+
+// kinds are the tests of these files; alerts may fire that no test mentions where it is allowed.
+func (f files) kinds(allowUnmentioned bool) ([]kind, error) {
 	// with judges some of the paths only.
 	with := func(paths []string, run func(context.Context, *testRun) (*judged, error)) func(context.Context, *testRun) (*judged, error) {
 		return func(ctx context.Context, t *testRun) (*judged, error) {
@@ -70,11 +100,11 @@ func (f files) kinds() ([]kind, error) {
 		}
 	}
 	var all []kind
-	if len(f.rules)+len(f.alertmanagers) > 0 {
+	if len(f.rules)+len(f.alertmanagers)+len(f.operators)+len(f.broken)+len(f.others) > 0 {
 		all = append(all, kind{"configuration", f.check})
 	}
 	if len(f.ruleTests) > 0 {
-		all = append(all, kind{"rules", with(f.ruleTests, judgeRules(0, false, false, ""))})
+		all = append(all, kind{"rules", with(f.ruleTests, judgeRules(0, false, allowUnmentioned, ""))})
 	}
 	if len(f.routeTests) > 0 {
 		if len(f.alertmanagers) != 1 {
@@ -88,13 +118,26 @@ func (f files) kinds() ([]kind, error) {
 // check has promtool and amtool look at each file.
 func (f files) check(ctx context.Context, t *testRun) (*judged, error) {
 	r := &report.Report{}
+	rules := make([]checked, len(f.rules))
+	for i, file := range f.rules {
+		rules[i] = checked{file, file}
+	}
+	specs, err := specsOf(f.operators)
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(specs.dir)
+	configs := make([]checked, len(f.alertmanagers))
+	for i, file := range f.alertmanagers {
+		configs[i] = checked{file, file}
+	}
 	for _, c := range []struct {
 		program string
 		args    []string
-		files   []string
+		files   []checked
 	}{
-		{"promtool", []string{"check", "rules"}, f.rules},
-		{"amtool", []string{"check-config"}, f.alertmanagers},
+		{"promtool", []string{"check", "rules"}, append(rules, specs.files...)},
+		{"amtool", []string{"check-config"}, configs},
 	} {
 		if len(c.files) == 0 {
 			continue
@@ -105,15 +148,19 @@ func (f files) check(ctx context.Context, t *testRun) (*judged, error) {
 		}
 		// All in one call, which is quick; only where something is wrong, one by one.
 		began := time.Now()
-		good := exec.CommandContext(ctx, program[0], append(c.args, c.files...)...).Run() == nil
+		args := slices.Clone(c.args)
 		for _, file := range c.files {
-			rel := paths.Relative(t.root(), file)
+			args = append(args, file.as)
+		}
+		good := exec.CommandContext(ctx, program[0], args...).Run() == nil
+		for _, file := range c.files {
+			rel := paths.Relative(t.root(), file.path)
 			res := report.Result{
 				Suite: "configuration", Name: fmt.Sprintf("%s is accepted (%s %s)", rel, c.program, strings.Join(c.args, " ")),
 				Status: report.Pass, File: rel, Duration: time.Since(began) / time.Duration(len(c.files)),
 			}
 			if !good {
-				out, err := exec.CommandContext(ctx, program[0], append(c.args, file)...).CombinedOutput()
+				out, err := exec.CommandContext(ctx, program[0], append(slices.Clone(c.args), file.as)...).CombinedOutput()
 				var exit *exec.ExitError
 				switch {
 				case ctx.Err() != nil:
@@ -121,15 +168,27 @@ func (f files) check(ctx context.Context, t *testRun) (*judged, error) {
 				case err != nil && !errors.As(err, &exit):
 					return nil, fmt.Errorf("run %s: %w", c.program, err)
 				case err != nil:
-					res.Status, res.Detail, res.Line = report.Fail, strings.TrimSpace(string(out)), lineIn(string(out))
+					text := strings.ReplaceAll(strings.TrimSpace(string(out)), file.as, rel)
+					res.Status, res.Detail, res.Line = report.Fail, text, lineIn(text)
 				}
 			}
 			r.Add(res)
 		}
 	}
+	for _, file := range f.others {
+		rel := paths.Relative(t.root(), file)
+		r.Add(report.Result{Suite: "configuration", Name: rel + " is looked at", Status: report.Skip, File: rel, Detail: "it has " + noneOf})
+	}
+	for _, file := range f.broken {
+		rel := paths.Relative(t.root(), file)
+		r.Add(noYAML(file, rel))
+	}
 	t.keep(r)
 	return &judged{report: r}, nil
 }
+
+// checked is a file, and where a program finds what it is to check of it.
+type checked struct{ path, as string }
 
 var linesIn = []*regexp.Regexp{regexp.MustCompile(`: (\d+):\d+: `), regexp.MustCompile(`\bline (\d+)\b`)}
 

@@ -27,8 +27,9 @@ import (
 
 type testAll struct {
 	offlineFlags
-	Quick bool     `help:"Leave the mutations out."`
-	Paths []string `arg:"" optional:"" type:"path" help:"Somebody else's rules, tests of rules and routes, and configuration of Alertmanager, as files, patterns or directories, instead of the stack."`
+	Quick            bool     `help:"Leave the mutations out."`
+	AllowUnmentioned bool     `help:"Let alerts fire in tests of rules that say nothing of them, as promtool does; for somebody else's files."`
+	Paths            []string `arg:"" optional:"" type:"path" help:"Somebody else's rules, tests of rules and routes, and configuration of Alertmanager, as files, patterns or directories, instead of the stack."`
 }
 
 func (c *testAll) Run(ctx context.Context, con *console) error {
@@ -37,7 +38,7 @@ func (c *testAll) Run(ctx context.Context, con *console) error {
 		if err != nil {
 			return err
 		}
-		some, err := found.kinds()
+		some, err := found.kinds(c.AllowUnmentioned)
 		if err != nil {
 			return err
 		}

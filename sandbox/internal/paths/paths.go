@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -49,23 +50,65 @@ func IsYAML(path string) bool {
 }
 
 // TestKeys are the keys of the tests of a YAML file whose first document has a list of them under the key tests: rules'
-// and routes' tests are told apart by them. ok is false for any other file.
+// and routes' tests are told apart by them. ok is false for any other file. A file that is no YAML and reads like tests
+// is one of them: what is wrong with it must be told.
 func TestKeys(path string) (keys map[string]bool, ok bool) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, false
 	}
-	var doc map[string]yaml.Node
-	if yaml.Unmarshal(data, &doc) != nil || doc["tests"].Kind != yaml.SequenceNode {
-		return nil, false
-	}
 	keys = map[string]bool{}
-	for _, test := range doc["tests"].Content {
-		for i := 0; i+1 < len(test.Content); i += 2 {
-			keys[test.Content[i].Value] = true
+	top, doc := Keys(data)
+	switch {
+	case !top["tests"]:
+		return nil, false
+	case doc == nil || top["rule_files"]:
+		for _, m := range words.FindAllSubmatch(data, -1) {
+			keys[string(m[1])] = true
+		}
+		keys["input_series"] = keys["input_series"] || top["rule_files"]
+		return keys, doc != nil || keys["alerts"] || hasPromtools(keys)
+	}
+	for i := 0; i+1 < len(doc.Content); i += 2 {
+		tests := doc.Content[i+1]
+		if doc.Content[i].Value != "tests" {
+			continue
+		}
+		if tests.Kind != yaml.SequenceNode {
+			return nil, false
+		}
+		for _, test := range tests.Content {
+			for i := 0; i+1 < len(test.Content); i += 2 {
+				keys[test.Content[i].Value] = true
+			}
 		}
 	}
 	return keys, true
+}
+
+var (
+	topWords = regexp.MustCompile(`(?m)^([A-Za-z_]+):`)
+	words    = regexp.MustCompile(`(?m)^[ \t-]*([A-Za-z_]+):`)
+)
+
+// Keys are those of the first document of YAML, and the document. Of what is no YAML, they are those that stand at the
+// beginning of a line, and there is no document.
+func Keys(data []byte) (map[string]bool, *yaml.Node) {
+	keys := map[string]bool{}
+	var doc yaml.Node
+	if yaml.Unmarshal(data, &doc) != nil {
+		for _, m := range topWords.FindAllSubmatch(data, -1) {
+			keys[string(m[1])] = true
+		}
+		return keys, nil
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return keys, &doc
+	}
+	for i := 0; i+1 < len(doc.Content[0].Content); i += 2 {
+		keys[doc.Content[0].Content[i].Value] = true
+	}
+	return keys, doc.Content[0]
 }
 
 // RuleTests says whether the keys are those of promtool's tests, and RouteTests whether they are those of tests of

@@ -65,6 +65,12 @@ func TestTestKeys(t *testing.T) {
 		"tests: yes":                                            {},
 		"groups: []":                                            {},
 		"{{ template }}":                                        {},
+		// What is no YAML and was meant to be.
+		"rule_files: [a]\ntests:\n\t- alert_rule_test: []": {rules: true, ok: true},
+		"tests:\n\t- alerts: []":                           {routes: true, ok: true},
+		"tests:\n\t- other: []":                            {},
+		"rule_files: [a]\ntests: {name: a}":                {rules: true, ok: true},
+		"groups: []\ngroups: []\n":                         {},
 	} {
 		file := filepath.Join(t.TempDir(), "f.yml")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))

@@ -84,7 +84,7 @@ func (t *tracer) run(ctx context.Context) bool {
 			first := states.add(series, rule, start)
 			if first >= 0 && !mentioned.Alerts[rule.Alert] && !mentioned.Anything &&
 				!slices.ContainsFunc(t.out.Unmentioned, func(u Unmentioned) bool { return u.Rule == id }) {
-				t.out.Unmentioned = append(t.out.Unmentioned, Unmentioned{Rule: id, Name: rule.Alert, At: first, Labels: series.Metric.Copy()})
+				t.out.Unmentioned = append(t.out.Unmentioned, Unmentioned{Rule: id, Name: rule.Alert, At: first, Labels: alertLabels(series)})
 			}
 		}
 		t.out.Timelines[id] = states

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 )
 
 // Unmentioned is an alert that fires in a case that says nothing about it.
@@ -43,7 +44,7 @@ func (r *run) findUnmentioned(ctx context.Context, set *ruleSet, start, end time
 		}
 		for _, series := range matrix {
 			if at := newStates(start, end, r.file.interval).add(series, rule, start); at >= 0 {
-				r.out.Unmentioned = append(r.out.Unmentioned, Unmentioned{Rule: id, Name: rule.Alert, At: at, Labels: series.Metric.DropReserved(func(name string) bool { return name == model.MetricNameLabel })})
+				r.out.Unmentioned = append(r.out.Unmentioned, Unmentioned{Rule: id, Name: rule.Alert, At: at, Labels: alertLabels(series)})
 				break
 			}
 		}
@@ -54,4 +55,9 @@ func (r *run) findUnmentioned(ctx context.Context, set *ruleSet, start, end time
 // String is what a person reads: the alert, when and for what it fires.
 func (u Unmentioned) String() string {
 	return fmt.Sprintf("%s fires at %s for %s", u.Name, u.At, u.Labels)
+}
+
+// alertLabels are those that an alert has of a series.
+func alertLabels(s promql.Series) labels.Labels {
+	return labels.NewBuilder(s.Metric).Del(model.MetricNameLabel).Labels()
 }
