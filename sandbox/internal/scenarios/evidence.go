@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -51,17 +52,6 @@ type Count struct {
 	Absent bool `yaml:"absent"`
 }
 
-// check says what is wrong with a window and its count; empty for nothing.
-func (n Count) check(from, by stack.Duration) string {
-	switch {
-	case by <= from:
-		return "by must be after from"
-	case n.Absent && (n.Above != nil || n.Below != nil):
-		return "what is absent is neither above nor below a number"
-	}
-	return ""
-}
-
 func (n Count) keeps(count float64) bool {
 	switch {
 	case n.Absent:
@@ -105,6 +95,11 @@ type evidence interface {
 
 func (j *judgement) logs(ctx context.Context, l LogExpectation) error {
 	n, err := j.c.evidence.lines(ctx, l.Query, j.at(l.From), j.at(l.By))
+	var refused *refusedError
+	if errors.As(err, &refused) && refused.status == http.StatusBadRequest {
+		j.fail(l.Line, "the query %s is refused: %s", l.Query, refused.reason())
+		return nil
+	}
 	if err != nil {
 		return &stack.FileError{File: j.s.File, Line: l.Line, Msg: err.Error()}
 	}

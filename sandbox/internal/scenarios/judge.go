@@ -2,8 +2,10 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -118,7 +120,8 @@ func (j *judgement) alert(a AlertExpectation) {
 	if len(a.Labels) > 0 {
 		name += fmt.Sprint(a.Labels)[3:]
 	}
-	// A state counts from when it is first reached; it is resolved when the last alert that fired has ended.
+	// One is pending in the window, whatever was pending before (at the start, rates have nothing to look back on); none
+	// fires before it, and one in it; it is resolved when the last alert that fired has ended.
 	for _, w := range []struct {
 		state string
 		*Window
@@ -132,10 +135,12 @@ func (j *judgement) alert(a AlertExpectation) {
 				seen = append(seen, j.since(t.At))
 			}
 		}
-		ok := slices.ContainsFunc(seen, func(d time.Duration) bool {
-			return d >= time.Duration(w.From) && d <= time.Duration(w.By)
-		})
-		if !ok {
+		early := w.state == "firing" && slices.ContainsFunc(seen, func(d time.Duration) bool { return d < time.Duration(w.From) })
+		in := slices.ContainsFunc(seen, func(d time.Duration) bool { return d >= time.Duration(w.From) && d <= time.Duration(w.By) })
+		switch {
+		case early:
+			j.fail(a.Line, "%s is %s before %s: %s", name, w.state, w.From, j.story(a.Alert))
+		case !in:
 			j.fail(a.Line, "%s is not %s between %s and %s: %s", name, w.state, w.From, w.By, j.story(a.Alert))
 		}
 	}
@@ -245,6 +250,11 @@ func (j *judgement) metric(ctx context.Context, m MetricExpectation) error {
 	}
 	for at := from; !at.After(to); at = at.Add(15 * time.Second) {
 		got, err := j.c.ask(ctx, m.Expr, at)
+		var unreachable *url.Error
+		if err != nil && ctx.Err() == nil && !errors.As(err, &unreachable) { // the expression cannot be evaluated
+			j.fail(m.Line, "%s at %s: %v", m.Expr, j.since(at), err)
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", j.s.File, m.Line, err)
 		}

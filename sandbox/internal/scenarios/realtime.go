@@ -1,12 +1,9 @@
 package scenarios
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -302,33 +299,4 @@ func (p *player) ask(ctx context.Context, expr string, at time.Time) ([]value, e
 		out = append(out, value{r.Metric, v})
 	}
 	return out, nil
-}
-
-// fetch makes a request and reads its JSON into answer, where there is one.
-func fetch(ctx context.Context, method, target string, body []byte, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	if len(body) > 0 {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, target, err)
-	}
-	defer resp.Body.Close()
-	got, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(got)))
-	}
-	if err == nil && answer != nil {
-		err = json.Unmarshal(got, answer)
-	}
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, target, err)
-	}
-	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"obsandbox/sandbox/internal/amconfig"
+	"obsandbox/sandbox/internal/paths"
 	"obsandbox/sandbox/internal/platform/world"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/rules/unittest"
@@ -63,23 +65,29 @@ func Alerts(files []string) ([]string, error) {
 }
 
 // Files finds the scenario files that paths, patterns and directories stand for.
-func Files(paths []string) ([]string, error) {
-	var out []string
-	for _, p := range paths {
-		if info, err := os.Stat(p); err == nil && info.IsDir() {
-			p = filepath.Join(p, "*.yml")
-		}
-		found, err := filepath.Glob(p)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
-		}
-		if len(found) == 0 {
-			return nil, fmt.Errorf("%s: no scenario there", p)
-		}
-		out = append(out, found...)
+func Files(args []string) ([]string, error) {
+	files, err := paths.Find("scenarios", args, paths.IsYAML)
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s: no scenario there", strings.Join(args, ", "))
 	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	return files, err
+}
+
+// Receivers are the names of the receivers of the stack's Alertmanager.
+func Receivers(st *stack.Stack) ([]string, error) {
+	c, err := st.Component("alertmanager")
+	if err != nil || len(c.Config) == 0 {
+		return nil, err
+	}
+	conf, err := amconfig.Load(st.Path(c.Config[0]))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range conf.Receivers {
+		names = append(names, r.Name)
+	}
+	return names, nil
 }
 
 // Run plays scenarios and judges them.
@@ -102,6 +110,11 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	receivers, err := Receivers(o.Stack)
+	if err != nil {
+		return nil, err
+	}
+	names := Names{alerts, receivers}
 	if o.Out != "" {
 		if err := os.MkdirAll(o.Out, 0o755); err != nil {
 			return nil, fmt.Errorf("write the pictures: %w", err)
@@ -116,7 +129,7 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 		wg.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			results[i], played[i], errs[i] = o.one(ctx, file, alerts)
+			results[i], played[i], errs[i] = o.one(ctx, file, names)
 		})
 	}
 	wg.Wait()
@@ -136,15 +149,10 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 }
 
 // one plays one file; nil where it is not asked for.
-func (o Options) one(ctx context.Context, file string, alerts []string) (*report.Result, *Scenario, error) {
+func (o Options) one(ctx context.Context, file string, names Names) (*report.Result, *Scenario, error) {
 	began := time.Now()
-	rel := file
-	if o.Root != "" {
-		if r, err := filepath.Rel(o.Root, file); err == nil && !strings.HasPrefix(r, "..") {
-			rel = filepath.ToSlash(r)
-		}
-	}
-	s, err := ReadFile(file, alerts)
+	rel := paths.Relative(o.Root, file)
+	s, err := ReadFile(file, names)
 	if err != nil {
 		res := &report.Result{Suite: Suite, Name: rel + " can be read", Status: report.Fail, Detail: err.Error(), File: rel, Duration: time.Since(began)}
 		var at *stack.FileError

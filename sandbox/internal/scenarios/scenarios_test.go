@@ -40,13 +40,21 @@ func TestABrokenFileIsRefusedLineByLine(t *testing.T) {
 		"broken.yml:12: alert CollectorDown: by must be after from",
 		"broken.yml:14: ",
 		"broken.yml:15: a metric has either a value",
-		"broken.yml:17: a notification has a receiver",
-		"broken.yml:19: a budget has an slo",
-		"broken.yml:21: lines are looked for by a query",
-		"broken.yml:22: lines: by must be after from",
-		"broken.yml:24: traces are looked for by the service",
-		"broken.yml:24: traces: what is absent is neither above nor below",
-		"broken.yml:25: 11m is after the end",
+		"broken.yml:16: say when the metric is looked at",
+		"broken.yml:17: metric: by must be after from",
+		"broken.yml:18: a metric is looked at either at one time",
+		"broken.yml:20: a notification has a receiver",
+		`broken.yml:21: no receiver "nobody": there are slack-notifications, pagerduty-critical`,
+		"broken.yml:22: notification: by must be after from",
+		"broken.yml:24: a budget has an slo",
+		"broken.yml:25: a budget has an slo, a time",
+		"broken.yml:27: lines are looked for by a query",
+		"broken.yml:28: logs: by must be after from",
+		"broken.yml:30: traces are looked for by the service",
+		"broken.yml:30: traces: what is absent is neither above nor below",
+		"broken.yml:31: 11m is after the end",
+		`broken.yml:33: no alert "NoSuchAlert"`,
+		`broken.yml:33: no receiver "nobody"`,
 	} {
 		assert.Contains(t, r.Results[0].Detail, want)
 	}
@@ -56,7 +64,7 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "s.yml")
 	require.NoError(t, os.WriteFile(file, []byte("name: x\nduration: 1m\nexpects: {}\n"), 0o600))
-	_, err := ReadFile(file, nil)
+	_, err := ReadFile(file, Names{})
 	require.ErrorContains(t, err, file+":3: ")
 }
 
@@ -75,18 +83,19 @@ func TestWhatIsNotMetIsSaid(t *testing.T) {
 		"unmet.yml:14: count(up",
 		`unmet.yml:15: up{job="kafka"} has 3 values at 1m0s`,
 		"unmet.yml:16: sum(up) is 21 at 3m0s, not above 30",
-		"unmet.yml:18: slack-notifications is not notified of",
-		"unmet.yml:19: pagerduty-critical is notified at",
-		"unmet.yml:21: CollectorDown map[] is not inhibited",
-		"unmet.yml:23: burn rate of no-such-objective has 0 values",
-		"unmet.yml:24: error budget left of collection-availability is ",
-		"unmet.yml:26: service:shipping-collector finds 0 lines from 5m to 7m, and is to find at least one",
-		"unmet.yml:27: service:query-api finds ",
+		"unmet.yml:17: up * on(job) up at 3m0s: ",
+		"unmet.yml:19: slack-notifications is not notified of",
+		"unmet.yml:20: pagerduty-critical is notified at",
+		"unmet.yml:22: CollectorDown map[] is not inhibited",
+		"unmet.yml:24: burn rate of no-such-objective has 0 values",
+		"unmet.yml:25: error budget left of collection-availability is ",
+		"unmet.yml:27: service:shipping-collector finds 0 lines from 5m to 7m, and is to find at least one",
 		"unmet.yml:28: service:query-api finds ",
-		"unmet.yml:30: 0 traces from 5m to 7m have a span of shipping-collector, and there are to be at least one",
-		"unmet.yml:31: ",
-		"unmet.yml:32: 0 traces from 5m to 7m have a span of flink validate slower than 10s",
-		"unmet.yml:33: 0 traces from 5m to 7m have a span of flink validate without its parent",
+		"unmet.yml:29: service:query-api finds ",
+		"unmet.yml:32: 0 traces from 5m to 7m have a span of shipping-collector, and there are to be at least one",
+		"unmet.yml:33: ",
+		"unmet.yml:34: 0 traces from 5m to 7m have a span of flink validate slower than 10s",
+		"unmet.yml:35: 0 traces from 5m to 7m have a span of flink validate without its parent",
 	} {
 		assert.Contains(t, r.Results[0].Detail, want)
 	}
@@ -158,7 +167,7 @@ func TestTheStacksScenariosCoverEveryAlert(t *testing.T) {
 	require.Len(t, alerts, 13)
 	var all []*Scenario
 	for _, f := range files {
-		s, err := ReadFile(f, alerts)
+		s, err := ReadFile(f, Names{Alerts: alerts})
 		require.NoError(t, err)
 		all = append(all, s)
 	}
