@@ -33,6 +33,9 @@ type item struct {
 	noop         bool
 }
 
+// versionConflict is the type of the error of a write that expected the document to be another one.
+const versionConflict = "version_conflict_engine_exception"
+
 // bulkDefaults are what a bulk request's URL says for all items.
 type bulkDefaults struct {
 	index                       string
@@ -245,6 +248,9 @@ func (s *server) run(items []item, d bulkDefaults, refresh string) error {
 		}
 		for i, n := range list {
 			items[n].result, items[n].err = results[i], results[i].Err
+			if err := items[n].err; err != nil && err.Type == versionConflict {
+				err.With("index", idx.Name).With("index_uuid", idx.UUID).With("shard", "0")
+			}
 		}
 		return nil
 	}

@@ -98,9 +98,6 @@ func (r *request) single(it item) (any, error) {
 	}
 	it = items[0]
 	if it.err != nil {
-		if it.err.Type == "version_conflict_engine_exception" && it.target != nil {
-			it.err.With("index", it.target.Name).With("index_uuid", it.target.UUID).With("shard", "0")
-		}
 		return nil, it.err
 	}
 	out := map[string]any{"_index": it.target.Name, "_id": it.op.ID, "_version": it.result.Version, "result": it.result.Result,

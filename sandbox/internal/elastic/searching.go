@@ -2,7 +2,6 @@ package elastic
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"obsandbox/sandbox/internal/elastic/aggs"
 	"obsandbox/sandbox/internal/elastic/cluster"
 	"obsandbox/sandbox/internal/elastic/eserr"
-	"obsandbox/sandbox/internal/elastic/query"
 	"obsandbox/sandbox/internal/elastic/search"
 	"obsandbox/sandbox/internal/elastic/xcontent"
 )
@@ -37,7 +35,9 @@ func (s *server) searchRoutes() {
 	s.on("GET,POST /_search/scroll", "scroll scroll_id rest_total_hits_as_int", (*request).scroll)
 	s.on("DELETE /_search/scroll", "scroll_id", (*request).clearScroll)
 	s.on("DELETE /_search/scroll/{scroll_id}", "", (*request).clearScroll)
-	s.on("POST /{index}/_delete_by_query", searchParams+" conflicts refresh wait_for_completion wait_for_active_shards max_docs slices requests_per_second scroll_size search_timeout", (*request).deleteByQuery)
+	byQuery := searchParams + " conflicts refresh wait_for_completion wait_for_active_shards max_docs slices requests_per_second scroll_size search_timeout"
+	s.on("POST /{index}/_delete_by_query", byQuery, (*request).deleteByQuery)
+	s.on("POST /{index}/_update_by_query", byQuery+" pipeline", (*request).updateByQuery)
 }
 
 // searchOptions are how names in searches are taken.
@@ -434,65 +434,4 @@ func (r *request) validate() (any, error) {
 		}
 	}
 	return out, nil
-}
-
-func (r *request) deleteByQuery() (any, error) {
-	begin := time.Now()
-	body, err := r.json()
-	if err != nil {
-		return nil, err
-	}
-	if !body.Has("query") && r.q.Get("q") == "" {
-		return nil, eserr.New(400, "action_request_validation_exception", "Validation Failed: 1: query is missing;")
-	}
-	req, err := r.urlRequest(body)
-	if err != nil {
-		return nil, err
-	}
-	o, err := r.searchOptions()
-	if err != nil {
-		return nil, err
-	}
-	targets, done, err := r.s.targets(r.vars["index"], o)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	total, deleted, conflicts := 0, 0, 0
-	var items []item
-	for _, t := range targets {
-		node, _, err := req.Build(t, r.s.c.Now())
-		if err != nil {
-			return nil, search.Phase(t.Index, err)
-		}
-		for _, v := range t.Snapshot.Views {
-			query.Matches(node, v).Each(func(doc int) {
-				it := item{action: "delete", index: t.Index}
-				it.op.Kind, it.op.ID, it.op.IfSeqNo, it.op.IfPrimaryTerm = 3, v.ID(doc), v.Segment.Seq.At(doc), 1
-				items = append(items, it)
-			})
-		}
-	}
-	total = len(items)
-	refresh := "false"
-	if on, err := r.flag("refresh", false); err != nil {
-		return nil, err
-	} else if on {
-		refresh = "true"
-	}
-	if total > 0 {
-		if err := r.s.run(items, bulkDefaults{}, refresh); err != nil {
-			return nil, err
-		}
-	}
-	for _, it := range items {
-		if it.err != nil {
-			conflicts++
-		} else {
-			deleted++
-		}
-	}
-	return map[string]any{"took": time.Since(begin).Milliseconds(), "timed_out": false, "total": total, "deleted": deleted, "batches": 1,
-		"version_conflicts": conflicts, "noops": 0, "retries": map[string]any{"bulk": 0, "search": 0}, "throttled_millis": 0,
-		"requests_per_second": json.Number("-1.0"), "throttled_until_millis": 0, "failures": []any{}}, nil
 }

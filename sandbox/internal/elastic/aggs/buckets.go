@@ -207,9 +207,8 @@ type bounds struct {
 
 func parseRange(typ string) parser {
 	return func(e *env, name string, body *xcontent.Value, subs *level) (collector, error) {
-		r := &ranges{e: e, typ: typ, subs: subs}
+		r := &ranges{e: e, typ: typ, subs: subs, zone: time.UTC}
 		var list *xcontent.Value
-		zone := ""
 		err := members(typ, body, func(key string, v *xcontent.Value) (known bool, err error) {
 			switch {
 			case key == "ranges":
@@ -217,7 +216,7 @@ func parseRange(typ string) parser {
 			case key == "keyed":
 				r.keyed, err = v.Bool()
 			case key == "time_zone" && typ == "date_range":
-				zone = v.Text()
+				r.zone, err = zoneOf(typ, v)
 			default:
 				return r.src.set(typ, key, v)
 			}
@@ -230,9 +229,6 @@ func parseRange(typ string) parser {
 			return nil, eserr.Illegal("No [ranges] specified for the [%s] aggregation", name)
 		}
 		if err := r.src.check(e, typ, name, true); err != nil {
-			return nil, err
-		}
-		if r.zone, err = zoneOf(zone); err != nil {
 			return nil, err
 		}
 		for _, item := range list.Items {

@@ -51,10 +51,16 @@ type histogram struct {
 	known      bool
 }
 
-func zoneOf(name string) (*time.Location, error) {
+// zoneOf reads the time_zone of an aggregation: a name, or a number of hours.
+func zoneOf(typ string, v *xcontent.Value) (*time.Location, error) {
+	name := v.Text()
+	if v.Is(xcontent.Number) && !strings.HasPrefix(name, "-") {
+		name = "+" + name
+	}
 	loc, err := dates.Zone(name)
 	if err != nil {
-		return nil, eserr.Illegal("%s", err)
+		line, col := v.Pos()
+		return nil, eserr.New(400, "x_content_parse_exception", "[%d:%d] [%s] failed to parse field [time_zone]", line, col, typ).CausedBy(err)
 	}
 	return loc, nil
 }
@@ -98,7 +104,7 @@ func parseDateHistogram(e *env, name string, body *xcontent.Value, subs *level) 
 			}
 			h.fixed = d.Milliseconds()
 		case "time_zone":
-			h.zone, err = zoneOf(v.Text())
+			h.zone, err = zoneOf("date_histogram", v)
 		case "offset":
 			text := v.Text()
 			sign := int64(1)
@@ -250,7 +256,7 @@ func (h *histogram) start(t *search.Target, v *engine.View, base query.Node) err
 func (h *histogram) floor(ms int64) int64 {
 	ms -= h.shift
 	if h.calendar == 0 {
-		if h.zone == time.UTC {
+		if dates.IsUTC(h.zone) {
 			return floorDiv(ms, h.fixed)*h.fixed + h.shift
 		}
 		_, off := time.UnixMilli(ms).In(h.zone).Zone()
@@ -389,7 +395,7 @@ func (h *histogram) next(key int64) int64 {
 	switch {
 	case h.typ == "histogram":
 		return key + 1
-	case h.calendar == 0 && h.zone == time.UTC:
+	case h.calendar == 0 && dates.IsUTC(h.zone):
 		return key + h.fixed
 	case h.calendar == 0:
 		n := h.floor(key + h.fixed)

@@ -192,11 +192,13 @@ func (c *Cluster) dateMath(name string) (string, error) {
 		if end < 0 {
 			return "", bad
 		}
-		expr, format, zone := s[open+1:end], "yyyy.MM.dd", ""
+		expr, format, zone := s[open+1:end], "yyyy.MM.dd", "Z"
 		if i := strings.IndexByte(expr, '{'); i >= 0 {
 			format = strings.TrimSuffix(expr[i+1:], "}")
 			expr = expr[:i]
-			format, zone, _ = strings.Cut(format, "|")
+			if f, z, ok := strings.Cut(format, "|"); ok {
+				format, zone = f, z
+			}
 		}
 		loc, err := dates.Zone(zone)
 		if err != nil {

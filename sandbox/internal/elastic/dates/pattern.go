@@ -2,10 +2,10 @@ package dates
 
 import (
 	"fmt"
-	"obsandbox/sandbox/internal/elastic/eserr"
-	"strconv"
 	"strings"
 	"time"
+
+	"obsandbox/sandbox/internal/elastic/eserr"
 )
 
 // named are Elasticsearch's named formats as patterns of java.time; the strict forms differ only in what they take.
@@ -103,12 +103,18 @@ func parseItems(s string, nested bool) (items []item, rest string, err error) {
 			}
 			return items, s[1:], nil
 		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
+			if strings.IndexByte("BFgpvW", c) >= 0 {
+				return nil, "", eserr.Reason("pattern letter %c: not supported by this store", c)
+			}
 			if strings.IndexByte(patternLetters, c) < 0 {
 				return nil, "", eserr.Reason("Unknown pattern letter: %c", c)
 			}
 			n := 1
 			for n < len(s) && s[n] == c {
 				n++
+			}
+			if err := fits(c, n); err != nil {
+				return nil, "", err
 			}
 			items = append(items, item{letter: c, n: n})
 			s = s[n:]
@@ -121,6 +127,42 @@ func parseItems(s string, nested bool) (items []item, rest string, err error) {
 		return items, "", nil
 	}
 	return items, "", nil
+}
+
+// fits refuses how often Java does not take a letter, and what it would write in words that are not known here.
+func fits(letter byte, n int) error {
+	most, exact := 0, 0
+	switch letter {
+	case 'V':
+		exact = 2
+	case 'O':
+		if n != 1 {
+			exact = 4
+		}
+	case 'X', 'x', 'Z':
+		most = 5
+	case 'z':
+		most = 4
+	case 'd', 'H', 'k', 'h', 'K', 'm', 's', 'w':
+		most = 2
+	case 'D':
+		most = 3
+	case 'a':
+		exact = 1
+	}
+	switch {
+	case letter == 'V' && n != exact:
+		return eserr.Reason("Pattern letter count must be 2: V")
+	case letter == 'O' && exact != 0 && n != exact:
+		return eserr.Reason("Pattern letter count must be 1 or 4: O")
+	case most != 0 && n > most || exact != 0 && n != exact:
+		return eserr.Reason("Too many pattern letters: %c", letter)
+	case letter == 'c' && n == 2:
+		return eserr.Reason("Invalid pattern \"cc\"")
+	case letter == 'z' && n == 4:
+		return eserr.Reason("pattern letters zzzz: not supported by this store")
+	}
+	return nil
 }
 
 func (p javaPattern) parse(text string, loc *time.Location, up bool) (time.Time, bool) {
@@ -310,88 +352,4 @@ func (f *parts) time(up bool) (time.Time, bool) {
 func rootWeek(t time.Time) (year, week int) {
 	saturday := t.AddDate(0, 0, 6-int(t.Weekday()))
 	return saturday.Year(), (saturday.YearDay()-1)/7 + 1
-}
-
-func (p javaPattern) print(t time.Time) string {
-	var b strings.Builder
-	printItems(&b, p.items, t)
-	return b.String()
-}
-
-func printItems(b *strings.Builder, items []item, t time.Time) {
-	pad := func(v, n int) {
-		s := strconv.Itoa(v)
-		b.WriteString(strings.Repeat("0", max(n-len(s), 0)))
-		b.WriteString(s)
-	}
-	weekYear, week := rootWeek(t)
-	for _, it := range items {
-		switch it.letter {
-		case 0:
-			b.WriteString(it.text)
-			printItems(b, it.optional, t)
-		case 'y', 'u':
-			if it.n == 2 {
-				pad(t.Year()%100, 2)
-			} else if it.n >= 4 && t.Year() > 9999 {
-				b.WriteString(yearText(t.Year()))
-			} else {
-				pad(t.Year(), it.n)
-			}
-		case 'Y':
-			pad(weekYear, it.n)
-		case 'M', 'L':
-			switch {
-			case it.n == 3:
-				b.WriteString(t.Month().String()[:3])
-			case it.n > 3:
-				b.WriteString(t.Month().String())
-			default:
-				pad(int(t.Month()), it.n)
-			}
-		case 'd':
-			pad(t.Day(), it.n)
-		case 'D':
-			pad(t.YearDay(), it.n)
-		case 'H', 'k':
-			pad(t.Hour(), it.n)
-		case 'h', 'K':
-			pad((t.Hour()+11)%12+1, it.n)
-		case 'm':
-			pad(t.Minute(), it.n)
-		case 's':
-			pad(t.Second(), it.n)
-		case 'S', 'n':
-			b.WriteString(fmt.Sprintf("%09d", t.Nanosecond())[:min(it.n, 9)])
-		case 'w':
-			pad(week, it.n)
-		case 'e', 'c':
-			pad(int(t.Weekday())+1, it.n)
-		case 'E':
-			if it.n < 4 {
-				b.WriteString(t.Weekday().String()[:3])
-			} else {
-				b.WriteString(t.Weekday().String())
-			}
-		case 'a':
-			b.WriteString(t.Format("PM"))
-		case 'Q', 'q':
-			pad((int(t.Month())+2)/3, it.n)
-		case 'X':
-			b.WriteString(t.Format(map[bool]string{true: "Z07:00", false: "Z0700"}[it.n == 3 || it.n == 5]))
-		case 'Z', 'x':
-			b.WriteString(t.Format(map[bool]string{true: "-07:00", false: "-0700"}[it.letter == 'x' && (it.n == 3 || it.n == 5)]))
-		case 'z':
-			name, _ := t.Zone()
-			switch {
-			case t.Location() == time.UTC:
-				name = "Z"
-			case it.n > 3 || strings.ContainsAny(name, "+-"):
-				name = t.Location().String()
-			}
-			b.WriteString(name)
-		case 'V', 'O':
-			b.WriteString(t.Location().String())
-		}
-	}
 }

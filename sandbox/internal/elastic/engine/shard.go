@@ -340,9 +340,7 @@ func (s *Shard) conflict(op *Op, at place, exists bool, version int64) *eserr.Er
 	case op.Kind == Create && exists:
 		return refuse("document already exists (current version [%d])", version)
 	case op.IfSeqNo >= 0 && !exists:
-		if op.Kind == Delete || op.IfSeqNo >= 0 {
-			return refuse("required seqNo [%d], primary term [%d]. but no document was found", op.IfSeqNo, op.IfPrimaryTerm)
-		}
+		return refuse("required seqNo [%d], primary term [%d]. but no document was found", op.IfSeqNo, op.IfPrimaryTerm)
 	case op.IfSeqNo >= 0 && (at.seq != op.IfSeqNo || op.IfPrimaryTerm != 1):
 		return refuse("required seqNo [%d], primary term [%d]. current document has seqNo [%d] and primary term [%d]", op.IfSeqNo, op.IfPrimaryTerm, at.seq, 1)
 	case op.ExternalVersion > 0 && version > 0 && (op.ExternalVersion < version || op.ExternalVersion == version && !op.GTE):

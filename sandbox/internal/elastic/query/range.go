@@ -54,7 +54,9 @@ func buildRange(body *xcontent.Value, c *Context) (Node, error) {
 			}
 		case "time_zone":
 			if b.Zone, err = dates.Zone(p.Text()); err != nil {
-				err = eserr.Illegal("%s", err)
+				java := map[string]string{"zone_rules_exception": "java.time.zone.ZoneRulesException", "date_time_exception": "java.time.DateTimeException"}
+				cause := eserr.From(err)
+				err = eserr.Illegal("%s: %s", java[cause.Type], cause.Reason).CausedBy(cause)
 			}
 		case "relation":
 			if !strings.EqualFold(p.Text(), "intersects") {

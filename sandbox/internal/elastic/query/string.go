@@ -64,9 +64,7 @@ func buildQueryString(body *xcontent.Value, c *Context) (Node, error) {
 		case "tie_breaker":
 			q.tie, err = v.Float()
 		case "time_zone":
-			if q.zone, err = dates.Zone(v.Text()); err != nil {
-				err = eserr.Illegal("%s", err)
-			}
+			q.zone, err = dates.Zone(v.Text())
 		case "type":
 			switch v.Text() {
 			case "best_fields", "most_fields":

@@ -190,37 +190,26 @@ func (r *Request) fieldsOf(m *mapping.Mapping, scope string, tree *xcontent.Valu
 	inner := map[string][]*xcontent.Value{}
 	leaves := map[string][]*xcontent.Value{}
 	var order []string
-	var walk func(path string, v *xcontent.Value)
-	walk = func(path string, v *xcontent.Value) {
-		o := m.Object(path)
-		switch {
-		case v.Is(xcontent.Object) && path != scope && o != nil && o.Nested:
-			inner[path] = append(inner[path], v)
-		case v.Is(xcontent.Object):
-			if f := m.Field(path); path != "" && f != nil && f.Keyed != nil {
-				leaves[path] = append(leaves[path], v)
-				order = append(order, path)
-			}
-			for _, member := range v.Members {
-				full := member.Key
-				if path != "" {
-					full = path + "." + member.Key
-				}
-				walk(full, member.Value)
-			}
-		case v.Is(xcontent.Array):
-			for _, item := range v.Items {
-				walk(path, item)
-			}
-		case m.NestedPath(path) != scope: // a dotted name that leads into a nested object
-		default:
-			if leaves[path] == nil {
-				order = append(order, path)
-			}
-			leaves[path] = append(leaves[path], v)
+	add := func(path string, v *xcontent.Value) {
+		if leaves[path] == nil {
+			order = append(order, path)
 		}
+		leaves[path] = append(leaves[path], v)
 	}
-	walk(scope, tree)
+	walk(scope, tree, func(path string, v *xcontent.Value) bool {
+		if o := m.Object(path); path != scope && o != nil && o.Nested {
+			inner[path] = append(inner[path], v)
+			return false
+		}
+		if f := m.Field(path); path != "" && f != nil && f.Keyed != nil {
+			add(path, v)
+		}
+		return true
+	}, func(path string, v *xcontent.Value) {
+		if m.NestedPath(path) == scope { // else a dotted name that leads into a nested object
+			add(path, v)
+		}
+	})
 	if scope == "" {
 		order = copied(m, tree, leaves, order)
 	}
@@ -239,7 +228,7 @@ func (r *Request) fieldsOf(m *mapping.Mapping, scope string, tree *xcontent.Valu
 			out[relative(path)] = found
 		}
 	}
-	add := func(name string, f *mapping.Field, spec FieldSpec, values []*xcontent.Value) error {
+	answer := func(name string, f *mapping.Field, spec FieldSpec, values []*xcontent.Value) error {
 		var format *dates.Format
 		if f != nil && f.IsDate() {
 			format = f.Format
@@ -276,7 +265,7 @@ func (r *Request) fieldsOf(m *mapping.Mapping, scope string, tree *xcontent.Valu
 			f := m.Field(path)
 			if f == nil {
 				if spec.IncludeUnmapped && mapping.Glob(spec.Field, path) {
-					if err := add(path, nil, spec, leaves[path]); err != nil {
+					if err := answer(path, nil, spec, leaves[path]); err != nil {
 						return err
 					}
 				}
@@ -286,25 +275,46 @@ func (r *Request) fieldsOf(m *mapping.Mapping, scope string, tree *xcontent.Valu
 				continue
 			}
 			if mapping.Glob(spec.Field, path) {
-				if err := add(path, f, spec, leaves[path]); err != nil {
+				if err := answer(path, f, spec, leaves[path]); err != nil {
 					return err
 				}
 			}
 			for _, sub := range f.Subs {
 				if mapping.Glob(spec.Field, sub.Name) {
-					if err := add(sub.Name, sub, spec, leaves[path]); err != nil {
+					if err := answer(sub.Name, sub, spec, leaves[path]); err != nil {
 						return err
 					}
 				}
 			}
 		}
 		if f := m.Field(spec.Field); f != nil && m.NestedPath(spec.Field) == scope && out[relative(spec.Field)] == nil && leaves[f.Name] != nil {
-			if err := add(spec.Field, f, spec, leaves[f.Name]); err != nil {
+			if err := answer(spec.Field, f, spec, leaves[f.Name]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// walk visits the objects and the other values of a tree by their dotted names; what lists have in them has their name. It
+// goes into the objects for which into is true.
+func walk(path string, v *xcontent.Value, into func(path string, object *xcontent.Value) bool, leaf func(path string, v *xcontent.Value)) {
+	switch {
+	case v.Is(xcontent.Array):
+		for _, item := range v.Items {
+			walk(path, item, into, leaf)
+		}
+	case !v.Is(xcontent.Object):
+		leaf(path, v)
+	case into(path, v):
+		for _, member := range v.Members {
+			full := member.Key
+			if path != "" {
+				full = path + "." + member.Key
+			}
+			walk(full, member.Value, into, leaf)
+		}
+	}
 }
 
 // copied adds to the fields that others are copied to the values of those, wherever they are in the tree.
@@ -313,31 +323,15 @@ func copied(m *mapping.Mapping, tree *xcontent.Value, leaves map[string][]*xcont
 	if len(targets) == 0 {
 		return order
 	}
-	var walk func(path string, v *xcontent.Value)
-	walk = func(path string, v *xcontent.Value) {
-		switch {
-		case v.Is(xcontent.Object):
-			for _, member := range v.Members {
-				full := member.Key
-				if path != "" {
-					full = path + "." + member.Key
-				}
-				walk(full, member.Value)
+	into := func(string, *xcontent.Value) bool { return true }
+	walk("", tree, into, func(path string, v *xcontent.Value) {
+		for _, to := range targets[path] {
+			if leaves[to] == nil {
+				order = append(order, to)
 			}
-		case v.Is(xcontent.Array):
-			for _, item := range v.Items {
-				walk(path, item)
-			}
-		default:
-			for _, to := range targets[path] {
-				if leaves[to] == nil {
-					order = append(order, to)
-				}
-				leaves[to] = append(leaves[to], v)
-			}
+			leaves[to] = append(leaves[to], v)
 		}
-	}
-	walk("", tree)
+	})
 	return order
 }
 
