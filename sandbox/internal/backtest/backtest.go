@@ -31,6 +31,8 @@ type Options struct {
 	Interval time.Duration
 	// Slow evaluates groups that record series no more often than this.
 	Slow time.Duration
+
+	external labels.Labels
 }
 
 // Episode is one time in which an alert fired.
@@ -74,6 +76,9 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 		}
 		r.Close()
 	}
+	if !o.From.IsZero() && !o.To.IsZero() && !o.To.After(o.From) {
+		return nil, errors.New("--to must be after --from")
+	}
 	data, err := recorded.Read(ctx, o.Data, o.From, o.To, matchers)
 	if err != nil {
 		return nil, err
@@ -83,7 +88,10 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 		return records[name] || name == "ALERTS" || name == "ALERTS_FOR_STATE" // made again by the rules
 	})
 	if len(data) == 0 {
-		return nil, fmt.Errorf("%s has no series that the rules ask for", o.Data)
+		return nil, fmt.Errorf("%s has no series that the rules ask for%s", o.Data, window(o.From, o.To))
+	}
+	if o.external, err = recorded.External(ctx, o.Data); err != nil {
+		return nil, err
 	}
 	out := &Outcome{Series: len(data), HasBase: len(o.Base) > 0}
 	out.From, out.To = recorded.Span(data)
@@ -103,6 +111,18 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 	return out, nil
 }
 
+// window says which part was looked at; nothing where it was all.
+func window(from, to time.Time) string {
+	text := ""
+	if !from.IsZero() {
+		text += " from " + from.UTC().Format(time.RFC3339)
+	}
+	if !to.IsZero() {
+		text += " to " + to.UTC().Format(time.RFC3339)
+	}
+	return text
+}
+
 // chunk is how much is worked out ahead at a time.
 const chunk = 12 * time.Hour
 
@@ -116,7 +136,7 @@ func (o Options) evaluate(ctx context.Context, files []string, data []recorded.S
 			}
 		}
 	}
-	rules, err := simulate.LoadRules(ctx, simulate.RulesConfig{Files: files, Interval: o.Interval, Slow: o.Slow}, store)
+	rules, err := simulate.LoadRules(ctx, simulate.RulesConfig{Files: files, Interval: o.Interval, Slow: o.Slow, External: o.external}, store)
 	if err != nil {
 		return nil, err
 	}

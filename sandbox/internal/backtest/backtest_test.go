@@ -90,6 +90,8 @@ func TestWhatCannotBeEvaluatedIsSaid(t *testing.T) {
 	good := ruleFile(t, "r.yml", "10")
 	for want, o := range map[string]Options{
 		"no rules":                         {Data: "x"},
+		"--to must be after --from":        {Rules: []string{good}, Data: "x", From: start(), To: start()},
+		"from 2025-01-06T09:00:00Z":        {Rules: []string{good}, Data: write("queue 1 1\n# EOF\n"), From: start()},
 		"has no series":                    {Rules: []string{good}, Data: write("other 1 1\n# EOF\n")},
 		":1: queue has no time":            {Rules: []string{good}, Data: write("queue 1\n# EOF\n")},
 		"an address needs --from and --to": {Rules: []string{good}, Data: "http://127.0.0.1:1"},

@@ -35,8 +35,6 @@ type Options struct {
 	Rules []string
 	// RuleFiles are the same as they are found here.
 	RuleFiles []string
-	// External are the labels of the Prometheus.
-	External labels.Labels
 }
 
 // Test is the test file.
@@ -55,8 +53,15 @@ func Record(ctx context.Context, o Options) (*Test, error) {
 	if !o.To.After(o.From) {
 		return nil, errors.New("--to must be after --from")
 	}
+	external, err := recorded.External(ctx, o.Source)
+	if err != nil {
+		return nil, err
+	}
+	if o.From, err = o.begin(ctx); err != nil {
+		return nil, err
+	}
 	store := simulate.NewStore(true)
-	rules, err := simulate.LoadRules(ctx, simulate.RulesConfig{Files: o.RuleFiles, Interval: o.Interval, External: o.External}, store)
+	rules, err := simulate.LoadRules(ctx, simulate.RulesConfig{Files: o.RuleFiles, Interval: o.Interval, External: external}, store)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +109,20 @@ func Record(ctx context.Context, o Options) (*Test, error) {
 		}
 	}
 	t := &Test{Series: len(in)}
-	t.Data, t.Alerts, err = o.write(in, rules, end)
+	t.Data, t.Alerts, err = o.write(in, rules, external, end)
 	return t, err
+}
+
+// begin is when the recording begins: not before the Prometheus did, or what it has not seen yet would count as gone.
+func (o Options) begin(ctx context.Context) (time.Time, error) {
+	up, err := recorded.Read(ctx, o.Source, o.From, o.To, [][]*labels.Matcher{{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "up")}})
+	if err != nil || len(up) == 0 {
+		return o.From, err
+	}
+	if first, _ := recorded.Span(up); first.Sub(o.From) > o.Interval {
+		return first.Truncate(time.Second), nil
+	}
+	return o.From, nil
 }
 
 // sampled are the values at each step: the last one since the step before. nil is none; a mark of staleness stays one.
@@ -214,7 +231,7 @@ func number(v float64) string {
 }
 
 // write is the file: what fires at the last evaluation before each change of an alert, and at the end.
-func (o Options) write(in []input, rules *simulate.Rules, end time.Duration) ([]byte, int, error) {
+func (o Options) write(in []input, rules *simulate.Rules, external labels.Labels, end time.Duration) ([]byte, int, error) {
 	type alert struct {
 		Labels      map[string]string `yaml:"exp_labels"`
 		Annotations map[string]string `yaml:"exp_annotations,omitempty"`
@@ -235,7 +252,7 @@ func (o Options) write(in []input, rules *simulate.Rules, end time.Duration) ([]
 		Input    []series          `yaml:"input_series"`
 		Alerts   []test            `yaml:"alert_rule_test"`
 	}
-	g := group{Name: "recorded from " + o.From.UTC().Format(time.RFC3339) + " to " + o.To.UTC().Format(time.RFC3339), Interval: model.Duration(o.Interval).String(), External: o.External.Map()}
+	g := group{Name: "recorded from " + o.From.UTC().Format(time.RFC3339) + " to " + o.To.UTC().Format(time.RFC3339), Interval: model.Duration(o.Interval).String(), External: external.Map()}
 	for _, s := range in {
 		g.Input = append(g.Input, series{s.series, s.values})
 	}

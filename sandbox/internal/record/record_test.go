@@ -98,6 +98,14 @@ func TestAnIncidentBecomesATestThatPasses(t *testing.T) {
 	out, err = exec.CommandContext(t.Context(), progtest.Program(t, "promtool"), "test", "rules", file).CombinedOutput()
 	require.Error(t, err, "%s", out)
 
+	// What the Prometheus has not seen because it did not run yet is not missing.
+	early := o
+	early.From = start.Add(-3 * time.Minute)
+	got, err = Record(t.Context(), early)
+	require.NoError(t, err)
+	assert.Contains(t, string(got.Data), "recorded from 2025-01-06T09:00:03Z")
+	assert.Contains(t, string(got.Data), "values: 1x9 0x19 1x9")
+
 	o.Source, o.From, o.To = data, start.Add(time.Hour), start.Add(2*time.Hour)
 	_, err = Record(t.Context(), o)
 	require.ErrorContains(t, err, "no series is there in the window")

@@ -41,7 +41,7 @@ func Read(ctx context.Context, source string, from, to time.Time, selectors [][]
 	if !to.IsZero() {
 		maxt = to.UnixMilli()
 	}
-	if strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://") {
+	if isAddress(source) {
 		if from.IsZero() || to.IsZero() {
 			return nil, errors.New("an address needs --from and --to")
 		}
@@ -49,12 +49,16 @@ func Read(ctx context.Context, source string, from, to time.Time, selectors [][]
 	}
 	info, err := os.Stat(source)
 	if err != nil {
-		return nil, fmt.Errorf("read recorded data: %w", err)
+		return nil, fmt.Errorf("read recorded data: %w (an address begins with http://)", err)
 	}
 	if info.IsDir() {
 		return readDir(ctx, source, mint, maxt, selectors)
 	}
 	return readFile(source, mint, maxt, selectors)
+}
+
+func isAddress(source string) bool {
+	return strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")
 }
 
 // readDir reads a database with its blocks and its log, blocks alone (a snapshot), or one block, and leaves them as they
@@ -158,6 +162,9 @@ func collect(selectors [][]*labels.Matcher, sel func([]*labels.Matcher) (storage
 	return out, nil
 }
 
+// latest is the end of the year 9999, in ms: what is later was meant to be milliseconds.
+const latest = 253402300799999
+
 // readFile reads OpenMetrics text, in which every sample has its time.
 func readFile(file string, mint, maxt int64, selectors [][]*labels.Matcher) ([]Series, error) {
 	data, err := os.ReadFile(file)
@@ -167,26 +174,31 @@ func readFile(file string, mint, maxt int64, selectors [][]*labels.Matcher) ([]S
 	p := textparse.NewOpenMetricsParser(data, labels.NewSymbolTable())
 	at := map[string]int{}
 	var out []Series
+	// The parser's texts are parts of data: how much of it is left behind one says on which line it is.
 	line := 0
-	rest := data
+	place := func(text []byte) {
+		if at := cap(data) - cap(text); at >= 0 && bytes.HasPrefix(data[at:], text) {
+			line = 1 + bytes.Count(data[:at], []byte("\n"))
+		}
+	}
 	for {
 		entry, err := p.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, &stack.FileError{File: file, Line: line + 1, Msg: err.Error() + " (after this line)"}
+			return nil, &stack.FileError{File: file, Line: max(line, 1), Msg: err.Error() + " (after this line)"}
 		}
 		if entry != textparse.EntrySeries {
 			continue
 		}
 		text, t, v := p.Series()
-		if i := bytes.Index(rest[:min(len(rest), 1<<16)], text); i >= 0 {
-			line += bytes.Count(rest[:i], []byte("\n"))
-			rest = rest[i:]
-		}
+		place(text)
 		if t == nil {
-			return nil, &stack.FileError{File: file, Line: line + 1, Msg: fmt.Sprintf("%s has no time: recorded samples need one", text)}
+			return nil, &stack.FileError{File: file, Line: line, Msg: fmt.Sprintf("%s has no time: recorded samples need one", text)}
+		}
+		if *t > latest {
+			return nil, &stack.FileError{File: file, Line: line, Msg: fmt.Sprintf("%s is of the year %d: times of OpenMetrics are seconds", text, time.UnixMilli(*t).UTC().Year())}
 		}
 		var lset labels.Labels
 		p.Labels(&lset)
@@ -202,7 +214,7 @@ func readFile(file string, mint, maxt int64, selectors [][]*labels.Matcher) ([]S
 		}
 		s := &out[i]
 		if n := len(s.Times); n > 0 && s.Times[n-1] >= *t {
-			return nil, &stack.FileError{File: file, Line: line + 1, Msg: fmt.Sprintf("%s is not later than the sample before", lset)}
+			return nil, &stack.FileError{File: file, Line: line, Msg: fmt.Sprintf("%s is not later than its sample before", lset)}
 		}
 		s.Times, s.Values = append(s.Times, *t), append(s.Values, v)
 	}
