@@ -34,7 +34,11 @@ func checkLogstash(_ context.Context, in embedded.Input) error {
 	if err != nil || len(c.Config) == 0 {
 		return err
 	}
-	return logstash.Check(filepath.Dir(in.Stack.Path(c.Config[0])))
+	errs := []error{logstash.Check(filepath.Dir(in.Stack.Path(c.Config[0])))}
+	for _, name := range c.Config {
+		errs = append(errs, in.Stack.CheckDefaults(in.Stack.Path(name)))
+	}
+	return errors.Join(errs...)
 }
 
 // checkPlatform makes the simulated platform of the metric catalogue and the services' probes, and runs nothing; the log

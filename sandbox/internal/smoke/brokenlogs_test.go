@@ -120,6 +120,11 @@ var brokenLogs = []breakage{
 		fails:  []string{"a log line without layer gets that of its service", "no log index has an unforeseen name"}, says: "logs-%{layer}-2026.01.01",
 	},
 	{
+		name:   "collectors without layer count as unknown",
+		breaks: stays(lineCollector, func(d *document) { d.Index = strings.Replace(d.Index, "collection", "unknown", 1) }),
+		fails:  []string{"a log line without layer gets that of its service"}, says: "of supplier-collector: expected: in logs-collection-",
+	},
+	{
 		name:   "an unknown service counts as collection",
 		breaks: stays(lineUnheard, func(d *document) { d.Index = strings.Replace(d.Index, "unknown", "collection", 1) }),
 		fails:  []string{"a log line of an unknown service goes to the fallback index"},

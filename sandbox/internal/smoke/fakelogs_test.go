@@ -120,7 +120,7 @@ func (w *world) logstash(ctx context.Context, client *kgo.Client) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			for _, line := range logLines {
-				if strings.Contains(string(r.Value), testID+line) {
+				if strings.Contains(string(r.Value), testID+line+" ") { // the words after a message's token
 					docs := []document{w.document(line, r)}
 					if change := w.onLine[line]; change != nil {
 						docs = change(docs[0])
@@ -154,7 +154,7 @@ func (w *world) document(line string, r *kgo.Record) document {
 		kubernetes := source["kubernetes"].(map[string]any)
 		source["pod_name"] = kubernetes["pod"].(map[string]any)["name"]
 		source["namespace"] = kubernetes["namespace"]
-		layer = map[string]string{lineNoLayer: "storage", lineUnheard: "unknown"}[line]
+		layer = map[string]string{lineNoLayer: "storage", lineFlink: "processing", lineUnheard: "unknown"}[line]
 		if layer == "" {
 			layer = "collection"
 		}

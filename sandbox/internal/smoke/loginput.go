@@ -14,13 +14,20 @@ const (
 	lineStandard  = "standard"
 	lineMultiline = "multiline"
 	lineNoLayer   = "nolayer"
+	lineCollector = "nolayercollector"
+	lineFlink     = "nolayerflink"
 	lineUnheard   = "unheard"
 	linePlain     = "plain"
 	lineMalformed = "malformed"
 	lineRefused   = "refused"
 )
 
-var logLines = []string{lineStandard, lineMultiline, lineNoLayer, lineUnheard, linePlain, lineMalformed, lineRefused}
+var logLines = []string{lineStandard, lineMultiline, lineNoLayer, lineCollector, lineFlink, lineUnheard, linePlain, lineMalformed, lineRefused}
+
+// layerless are the lines that do not say their layer, with the service that says it, one for each layer.
+var layerless = []struct{ line, service, layer string }{
+	{lineNoLayer, "storage-router", "storage"}, {lineCollector, "supplier-collector", "collection"}, {lineFlink, "flink", "processing"},
+}
 
 const (
 	// logService is the service whose lines and spans the run sends; the document's log standard shows this one.
@@ -96,11 +103,13 @@ func (in *logInput) text(line string) string {
 		return fmt.Sprintf(`{"timestamp":"%s","level":"ERROR","service":"%s","layer":"collection","message":{"text":"%s"}}`, at, logService, in.message(line))
 	}
 	service, layer := logService, "collection"
-	switch line {
-	case lineNoLayer:
-		service, layer = "storage-router", ""
-	case lineUnheard:
+	if line == lineUnheard {
 		service, layer = unheardService, ""
+	}
+	for _, l := range layerless {
+		if l.line == line {
+			service, layer = l.service, ""
+		}
 	}
 	// The log standard.
 	data, err := json.Marshal(struct {

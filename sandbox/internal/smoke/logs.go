@@ -48,9 +48,10 @@ func logChecks(e *env) []*check {
 		arrive(lineMultiline, "a log line with a stack trace stays one document", arrival{
 			layer: "collection", fields: map[string]string{"message": e.logs.message(lineMultiline)},
 		}),
-		arrive(lineNoLayer, "a log line without layer gets that of its service", arrival{
-			layer: "storage", fields: map[string]string{"layer": "storage", "service": "storage-router"},
-		}),
+		{
+			name: "a log line without layer gets that of its service", needs: logWay, file: pipeline, line: lineWith(pipeline, `"layer" =>`),
+			assert: e.layersFromServices,
+		},
 		arrive(lineUnheard, "a log line of an unknown service goes to the fallback index", arrival{
 			layer: "unknown", fields: map[string]string{"layer": "unknown", "service": unheardService},
 		}),
@@ -77,6 +78,17 @@ func logChecks(e *env) []*check {
 		})
 	}
 	return checks
+}
+
+// layersFromServices looks for a line of each layer that does not say it.
+func (e *env) layersFromServices(ctx context.Context) (figure string, err error) {
+	for _, l := range layerless {
+		figure, err = e.lineArrived(ctx, l.line, arrival{layer: l.layer, fields: map[string]string{"layer": l.layer, "service": l.service}})
+		if err != nil {
+			return "", fmt.Errorf("of %s: %w", l.service, err)
+		}
+	}
+	return figure, nil
 }
 
 // pipelineFile is the Logstash pipeline, for the reader of a failure; empty where the stack has none.
