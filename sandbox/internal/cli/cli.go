@@ -128,6 +128,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		}
 		return coded.code
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("stopped before it was done")
+	}
 	complain(stderr, err)
 	return exitBroken
 }

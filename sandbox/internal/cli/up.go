@@ -61,6 +61,10 @@ func (c *upCmd) Run(ctx context.Context, con *console) error {
 	view.own = len(c.Replace)+len(c.Join) > 0
 	opt.OnEvent = view.event
 	run, err := embedded.Start(ctx, s, opt)
+	if err != nil && ctx.Err() != nil { // Ctrl-C while the configuration is judged is as good an end as any other
+		view.ended()
+		return nil
+	}
 	if err != nil {
 		return err
 	}

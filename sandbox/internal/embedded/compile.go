@@ -35,7 +35,11 @@ func compile(ctx context.Context, progs []program, out string, progress func(str
 	}
 
 	args := slices.Concat([]string{"build", "-v"}, progs[0].buildFlags(), []string{"-o", out + string(os.PathSeparator)}, packages)
-	cmd := goCommand(ctx, progs[0].Dir, args)
+	cmd, release, err := goCommand(ctx, progs[0].Dir, args)
+	if err != nil {
+		return err
+	}
+	defer release()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return fmt.Errorf("build %s: %w", what, err)
@@ -90,7 +94,11 @@ func compile(ctx context.Context, progs []program, out string, progress func(str
 // countStale is how many packages are not in Go's build cache: those that the build will name.
 func countStale(ctx context.Context, prog program, packages []string, progress func(string)) (int, error) {
 	args := slices.Concat([]string{"list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"}, prog.buildFlags(), packages)
-	cmd := goCommand(ctx, prog.Dir, args)
+	cmd, release, err := goCommand(ctx, prog.Dir, args)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return 0, fmt.Errorf("list the packages of %s: %w", prog.Name, err)
@@ -117,22 +125,40 @@ func countStale(ctx context.Context, prog program, packages []string, progress f
 	return len(strings.Fields(stdout.String())), nil
 }
 
-// goCommand is a go command that ends, with the compilers it has started, when ctx ends.
-func goCommand(ctx context.Context, dir string, args []string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
+// guarded runs the command that it is given, and kills it with everything that it has started as soon as file descriptor 3
+// ends: that is when this program has died. The kernel would kill the go command alone, and leave its compilers.
+const guarded = `
+"$@" 3<&- &
+job=$!
+{ read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 &
+wait $job
+code=$?
+kill -KILL $! 2>/dev/null
+exit $code`
+
+// goCommand is a go command that ends, with the compilers it has started, when ctx ends or this program dies. The function
+// is to be called when it has ended.
+func goCommand(ctx context.Context, dir string, args []string) (*exec.Cmd, func(), error) {
+	guard, keep, err := os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the guard pipe of a build: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", guarded, "sh", "go"}, args...)...)
 	cmd.Dir = dir
+	cmd.ExtraFiles = []*os.File{guard}
 	// Whatever workspace this directory may be in. With cgo as the environment has it: so half of Prometheus' packages
 	// are in the build cache already, from building this program.
 	// Compilers collect their garbage half as often, as long as memory is no more than the largest packages take: that is a tenth of the time.
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOGC=200", "GOMEMLIMIT=2500MiB")
-	cmd.SysProcAttr = childAttributes()
+	// A group of its own, which the guard kills; the guard itself has to live on for that.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
 		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
 		return os.ErrProcessDone
 	}
-	return cmd
+	return cmd, func() { _, _ = guard.Close(), keep.Close() }, nil
 }
 
 // isPackage tells the import paths that `go build -v` prints from messages.

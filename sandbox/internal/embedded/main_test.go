@@ -58,6 +58,12 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	case "hang":
 		select {}
+	case "compile": // by a go command that the test has put first on PATH
+		cmd, release, err := goCommand(context.Background(), ".", []string{"build"})
+		exitOn(err)
+		defer release()
+		cmd.Stdout = os.Stdout
+		exitOn(cmd.Run())
 	case "supervise":
 		exitOn(superviseHelper(arg))
 	}

@@ -213,6 +213,31 @@ func TestNothingOutlivesAKilledSupervisor(t *testing.T) {
 	}
 }
 
+func TestNoCompilerOutlivesItsKilledStarter(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	compiler := "#!/bin/sh\nsleep 600 &\necho pid $$\necho pid $!\nwait\n"
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "go"), []byte(compiler), 0o755))
+	cmd := exec.Command(os.Args[0], "-test.run=NONE")
+	cmd.Env = append(os.Environ(), helperEnv+"=compile", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	var pids []string
+	for line := range scanLines(t, cmd) {
+		_, pid, ok := strings.Cut(line, "pid ")
+		require.True(t, ok, line)
+		if pids = append(pids, pid); len(pids) == 2 {
+			break
+		}
+	}
+	for _, pid := range pids {
+		require.True(t, runs(pid), pid)
+	}
+	require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
+	_ = cmd.Wait()
+	for _, pid := range pids {
+		assert.Eventually(t, func() bool { return !runs(pid) }, 5*time.Second, 20*time.Millisecond, "process %s outlived its starter", pid)
+	}
+}
+
 func TestLastLines(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "log")
