@@ -57,6 +57,12 @@ func Judge(s *stack.Stack) error {
 		}
 	}
 	for _, c := range s.Components {
+		if c.Image != "" && !pinned(c.Image) {
+			errs = append(errs, &stack.FileError{
+				File: s.Path(stack.FileName), Line: c.ImageLine,
+				Msg: fmt.Sprintf("component %q: the image %s is of no release: give it a tag other than latest, or a digest", c.Name, c.Image),
+			})
+		}
 		if r := f.Containers[c.Name]; c.Image != "" && len(c.Config) > 0 && len(r.Mounts) == 0 {
 			errs = append(errs, &stack.FileError{
 				File: s.Path(stack.FileName), Line: c.Line,
@@ -65,6 +71,15 @@ func Judge(s *stack.Stack) error {
 		}
 	}
 	return errors.Join(append(errs, checkSecrets(s, f, &root)...)...)
+}
+
+// pinned says whether an image is always the same one.
+func pinned(image string) bool {
+	if strings.Contains(image, "@") {
+		return true
+	}
+	_, tag, ok := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
+	return ok && tag != "" && tag != "latest"
 }
 
 // absent is the file that an argument names below one of the mounts, where the stack directory has none there.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -37,6 +38,28 @@ var brokenLogs = []breakage{
 			require.NoError(w.t, err)
 		},
 		fails: []string{"kafka has topic application-logs as checked in"}, says: `retention.ms is "86400000"`,
+	},
+	{
+		name: "the topic of the log lines keeps one of each service",
+		breaks: func(w *world) {
+			w.checksIn("kafka/topics.yml", "cleanup.policy: delete", "cleanup.policy: compact")
+			policy := "compact"
+			_, err := w.kafkaAdmin.AlterTopicConfigs(w.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "cleanup.policy", Value: &policy}}, logTopic)
+			require.NoError(w.t, err)
+		},
+		fails: []string{"kafka has topic application-logs as checked in"}, says: "keeps the last line of each service alone",
+	},
+	{
+		name:   "the policy of the log indices is gone",
+		breaks: func(w *world) { w.answers["elasticsearch/http /_ilm/policy/application-logs"] = "none" },
+		fails: []string{
+			"elasticsearch has the lifecycle policy application-logs as checked in", "log indices are under their lifecycle policy",
+		},
+	},
+	{
+		name:   "what Elasticsearch refused is of no layer",
+		breaks: stays(lineRefused, func(d *document) { delete(d.Source, "layer") }),
+		fails:  []string{"a log line whose document Elasticsearch refuses is kept, and tagged as such"}, says: "layer is missing",
 	},
 	{
 		name: "a topic has more partitions",

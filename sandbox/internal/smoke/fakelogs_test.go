@@ -143,7 +143,7 @@ func (w *world) document(line string, r *kgo.Record) document {
 	case lineMalformed:
 		source["message"], source["tags"] = string(r.Value), []any{"_jsonparsefailure"}
 	case lineRefused:
-		source["message"], source["tags"] = string(r.Value), []any{"_dead_letter"}
+		source["message"], source["tags"], source["layer"] = string(r.Value), []any{"_dead_letter"}, "unknown"
 	case linePlain:
 		stamp, _, _ := strings.Cut(string(r.Value), " ")
 		at, _ = time.Parse(time.RFC3339Nano, stamp)

@@ -277,6 +277,9 @@ func (e *env) indicesFollow(ctx context.Context, file string) (string, error) {
 	return fmt.Sprintf("%d indices", len(indices)), nil
 }
 
+// logPolicy is the lifecycle policy of the log indices.
+const logPolicy = "application-logs"
+
 func (e *env) indicesManaged(ctx context.Context) (string, error) {
 	var explain struct {
 		Indices map[string]struct {
@@ -292,15 +295,19 @@ func (e *env) indicesManaged(ctx context.Context) (string, error) {
 	}
 	var faults []string
 	for _, name := range slices.Sorted(maps.Keys(explain.Indices)) {
-		if i := explain.Indices[name]; !i.Managed || i.Policy != "application-logs" || i.Step == "ERROR" {
+		if i := explain.Indices[name]; !i.Managed || i.Policy != logPolicy || i.Step == "ERROR" {
 			faults = append(faults, fmt.Sprintf("%s: managed %t, policy %q, phase %q, step %q", name, i.Managed, i.Policy, i.Phase, i.Step))
 		}
 	}
 	if len(explain.Indices) == 0 {
 		faults = []string{"no index"}
 	}
+	// An index may name a policy that is not there: nothing would ever delete it.
+	if err := e.getJSON(ctx, e.addr.URL("elasticsearch", "http")+"/_ilm/policy/"+logPolicy, new(any)); err != nil {
+		faults = append(faults, err.Error())
+	}
 	if len(faults) > 0 {
-		return "", &mismatch{"each index " + logIndices + " managed by application-logs", strings.Join(faults, "; "), url}
+		return "", &mismatch{"each index " + logIndices + " managed by " + logPolicy, strings.Join(faults, "; "), url}
 	}
 	return fmt.Sprintf("%d indices", len(explain.Indices)), nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -141,10 +142,25 @@ func (e *env) topicAsCheckedIn(ctx context.Context, want stack.Topic) (string, e
 			faults = append(faults, fmt.Sprintf("%s is %q, not %q", key, values[key], want.Config[key]))
 		}
 	}
+	if want.Name == logTopic {
+		faults = append(faults, losesLines(values)...)
+	}
 	if len(faults) > 0 {
 		return "", &mismatch{fmt.Sprintf("%d partitions, %v", want.Partitions, want.Config), strings.Join(faults, "; "), "the topic in the broker: kafka-configs.sh --describe"}
 	}
 	return fmt.Sprintf("%d partitions, retention.ms %s", want.Partitions, values["retention.ms"]), nil
+}
+
+// losesLines says why a topic's configuration would take log lines away before anybody has read them.
+func losesLines(config map[string]string) []string {
+	var faults []string
+	if strings.Contains(config["cleanup.policy"], "compact") {
+		faults = append(faults, "cleanup.policy "+config["cleanup.policy"]+" keeps the last line of each service alone")
+	}
+	if ms, err := strconv.ParseInt(config["retention.ms"], 10, 64); err == nil && ms >= 0 && ms < time.Hour.Milliseconds() {
+		faults = append(faults, fmt.Sprintf("retention.ms %d is less than an hour: a log store that is away for longer loses lines", ms))
+	}
+	return faults
 }
 
 // lineComesBack reads the standard line from where the broker said it put it.

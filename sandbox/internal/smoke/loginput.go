@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,8 +35,10 @@ const (
 	logService = "shipping-collector"
 	// unheardService has no layer in any list.
 	unheardService = "smoke-unheard-of"
-	stackTrace     = "\njava.lang.IllegalStateException: no carrier\n\tat com.example.Shipment.carrier(Shipment.java:42)\n\tat com.example.Main.main(Main.java:7)"
 )
+
+// stackTrace is as long as those of real life: some kilobytes.
+var stackTrace = "\njava.lang.IllegalStateException: no carrier" + strings.Repeat("\n\tat com.example.Shipment.carrier(Shipment.java:42)", 60) + "\n\tat com.example.Main.main(Main.java:7)"
 
 // logInput is one batch of log lines, each with a token of its own in its text.
 type logInput struct {

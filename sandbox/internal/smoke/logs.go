@@ -37,7 +37,7 @@ func logChecks(e *env) []*check {
 			assert: func(ctx context.Context) (string, error) { return e.lineArrived(ctx, line, a) },
 		}
 	}
-	refused := arrive(lineRefused, "a log line whose document Elasticsearch refuses is kept, and tagged as such", arrival{layer: "unknown", failed: true})
+	refused := arrive(lineRefused, "a log line whose document Elasticsearch refuses is kept, and tagged as such", arrival{layer: "unknown", fields: map[string]string{"layer": "unknown"}, failed: true})
 	if file := e.confWith("dead_letter_queue"); file != "" {
 		refused.file, refused.line = file, lineWith(file, "dead_letter_queue")
 	}

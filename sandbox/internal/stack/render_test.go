@@ -88,6 +88,33 @@ func TestRenderChangesOnlyAddressesPathsAndReceivers(t *testing.T) {
 	}
 }
 
+// What Jaeger takes without a word, of a storage that is another one here.
+func TestRenderJudgesJaegersStorage(t *testing.T) {
+	t.Parallel()
+	own, run := checkedIn(t)
+	data, err := os.ReadFile(own.Path("jaeger/config.yaml"))
+	require.NoError(t, err)
+	for _, c := range []struct{ old, new, want string }{
+		{"rollover_frequency: day", "rollover_frequency: dai", `config.yaml:42: rollover_frequency of spans is "dai", expected day or hour`},
+		{"rollover_frequency: day", "rollover_frequency: hour", `config.yaml:41: date_layout of spans is "2006-01-02", which gives indices of different times the name 2026-01-10`},
+		{`date_layout: "2006-01-02"`, "date_layout: YYYY-MM-dd", `config.yaml:41: date_layout of spans is "YYYY-MM-dd"`},
+		{`date_layout: "2006-01-02"`, `date_layout: "2006-01"`, `config.yaml:41: date_layout of spans is "2006-01"`},
+		{`date_layout: "2006-01-02"`, `date_layout: "2006-Jan-02"`, "no upper-case letters"},
+		{"index_prefix: jaeger", "index_prefix: Jaeger", `config.yaml:39: index_prefix is "Jaeger", and an index's name has no upper-case letters`},
+		{"shards: 1", "shards: 0", "config.yaml:43: shards of spans is 0, expected at least 1"},
+		{"replicas: 1", "replicas: -1", "config.yaml:44: replicas of spans is -1, expected at least 0"},
+		{"http://elasticsearch:9200", "http://elasticsearch:9201", "config.yaml:37: elasticsearch has no port 9201"},
+	} {
+		s := *own
+		s.Dir = t.TempDir()
+		require.NoError(t, os.CopyFS(s.Path("jaeger"), os.DirFS(own.Path("jaeger"))))
+		require.Contains(t, string(data), c.old)
+		require.NoError(t, os.WriteFile(s.Path("jaeger/config.yaml"), []byte(strings.Replace(string(data), c.old, c.new, 1)), 0o600))
+		_, err := s.Render("jaeger", run)
+		assert.ErrorContains(t, err, c.want)
+	}
+}
+
 // TestAHastenedRunHasShorterTimes holds every line that a factor changes; all times of a file change alike.
 func TestAHastenedRunHasShorterTimes(t *testing.T) {
 	t.Parallel()

@@ -92,6 +92,24 @@ func checkSettings(flat map[string]any, update bool) error {
 	return nil
 }
 
+// checkExpansion judges false, or a range such as 0-1 or 0-all.
+func checkExpansion(text string) error {
+	if text == "false" {
+		return nil
+	}
+	dash := strings.Index(text, "-")
+	low, high, _ := strings.Cut(text, "-")
+	least, err := strconv.Atoi(low)
+	most, errMost := strconv.Atoi(high)
+	switch {
+	case dash < 0 || err != nil || (high != "all" && errMost != nil):
+		return eserr.Illegal("failed to parse [index.auto_expand_replicas] from value: [%s] at index %d", text, dash)
+	case high != "all" && least > most:
+		return eserr.Illegal("[index.auto_expand_replicas] minReplicas must be =< maxReplicas but wasn't %d > %d", least, most)
+	}
+	return nil
+}
+
 func checkValue(key, name string, v any) error {
 	if v == nil {
 		return nil
@@ -127,6 +145,8 @@ func checkValue(key, name string, v any) error {
 		if text != "standard" && text != "logsdb" {
 			return eserr.Unsupported("setting [index.mode] with value [%s]", text)
 		}
+	case "auto_expand_replicas":
+		return checkExpansion(text)
 	case "codec":
 		if !strings.Contains(" default best_compression legacy_default legacy_best_compression lucene_default ", " "+text+" ") {
 			return eserr.Illegal("unknown value for [index.codec] must be one of [default, lz4, best_compression, zlib] but was: %s", text)
