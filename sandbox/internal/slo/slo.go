@@ -153,7 +153,8 @@ func (w *writer) objective(s stack.SLO) error {
 		if s.SLI.Raw != nil && i > 0 {
 			// Each moment counts the same, so the mean of short times is the share of the long one. Asked over days, a
 			// query with a subquery of its own would take more samples than Prometheus' tests load.
-			// It keeps the labels.
+			// It keeps the labels. (promtool's lint takes such rules of two objectives for duplicates: it compares the labels that
+			// rules set, and not those that they keep. What they record has slo, and is never the same.)
 			labels = nil
 			expr = "avg_over_time(" + ratioName(model.Duration(windows()[0]).String()) + `{slo="` + s.Name + `"}[` + window + "])"
 		}
