@@ -168,7 +168,7 @@ func (f files) check(ctx context.Context, t *testRun) (*judged, error) {
 				case err != nil && !errors.As(err, &exit):
 					return nil, fmt.Errorf("run %s: %w", c.program, err)
 				case err != nil:
-					text := strings.ReplaceAll(strings.TrimSpace(string(out)), file.as, rel)
+					text := complaint(strings.ReplaceAll(string(out), file.as, rel))
 					res.Status, res.Detail, res.Line = report.Fail, text, lineIn(text)
 				}
 			}
@@ -185,6 +185,21 @@ func (f files) check(ctx context.Context, t *testRun) (*judged, error) {
 	}
 	t.keep(r)
 	return &judged{report: r}, nil
+}
+
+// checkerNoise is what the programs say around what is wrong.
+var checkerNoise = regexp.MustCompile(`(?m)^Checking \S+( *\n|  )|^ *FAILED:( *\n| )|^amtool.*: error: failed to validate .*$`)
+
+// complaint is what is wrong with a file, as a program says it, each line once.
+func complaint(out string) string {
+	var lines []string
+	for line := range strings.Lines(checkerNoise.ReplaceAllString(out, "")) {
+		line = strings.TrimRight(strings.Replace(line, "FAILED: ", "", 1), "\n")
+		if strings.TrimSpace(line) != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n"))
 }
 
 // checked is a file, and where a program finds what it is to check of it.

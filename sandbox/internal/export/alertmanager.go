@@ -28,6 +28,9 @@ type (
 		Route        *route        `yaml:"route"`
 		Receivers    []receiver    `yaml:"receivers"`
 		InhibitRules []inhibitRule `yaml:"inhibit_rules"`
+
+		TimeIntervals     []namedInterval `yaml:"time_intervals"`
+		MuteTimeIntervals []namedInterval `yaml:"mute_time_intervals"`
 	}
 	receiver struct {
 		Name      string      `yaml:"name"`
@@ -68,6 +71,8 @@ type (
 		RepeatInterval scalar   `yaml:"repeat_interval"`
 		Matchers       []scalar `yaml:"matchers"`
 		Continue       bool     `yaml:"continue"`
+		Mute           []string `yaml:"mute_time_intervals"`
+		Active         []string `yaml:"active_time_intervals"`
 		Routes         []route  `yaml:"routes"`
 	}
 	inhibitRule struct {
@@ -198,6 +203,9 @@ func (c amConverter) spec(in alertmanagerFile) (*v1alpha1.AlertmanagerConfigSpec
 		return nil, err
 	}
 	spec := &v1alpha1.AlertmanagerConfigSpec{Route: main}
+	if spec.MuteTimeIntervals, err = c.intervals(in.TimeIntervals, in.MuteTimeIntervals); err != nil {
+		return nil, err
+	}
 	for _, r := range in.Receivers {
 		one, err := c.receiver(r)
 		if err != nil {
@@ -219,7 +227,9 @@ func (c amConverter) spec(in alertmanagerFile) (*v1alpha1.AlertmanagerConfigSpec
 }
 
 func (c amConverter) route(in route) (*v1alpha1.Route, error) {
-	out := &v1alpha1.Route{Receiver: in.Receiver, GroupBy: in.GroupBy, Continue: in.Continue}
+	out := &v1alpha1.Route{
+		Receiver: in.Receiver, GroupBy: in.GroupBy, Continue: in.Continue, MuteTimeIntervals: in.Mute, ActiveTimeIntervals: in.Active,
+	}
 	var err error
 	for _, d := range []struct {
 		from scalar

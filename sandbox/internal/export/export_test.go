@@ -258,6 +258,41 @@ func TestRoutesComeBackAsTheyWere(t *testing.T) {
 	require.Equal(t, "\t{{ template \"descriptions\" . }}", byName["pagerduty-critical"].PagerDutyConfigs[0].Details[0].Value)
 }
 
+func TestTimesComeBackAsTheyWere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "stack"))))
+	file := filepath.Join(dir, "alertmanager", "alertmanager.yml")
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	text := strings.Replace(string(data), "receivers:", `time_intervals:
+  - name: office
+    time_intervals:
+      - {weekdays: ["monday:friday"], times: [{start_time: "09:00", end_time: "17:00"}], days_of_month: ["1:5", "-1"], months: ["1:3"], years: ["2025"]}
+mute_time_intervals:
+  - {name: holidays, time_intervals: [{months: [august]}]}
+receivers:`, 1)
+	require.Contains(t, text, "continue: true")
+	text = strings.Replace(text, "continue: true", "continue: true\n      active_time_intervals: [office]\n      mute_time_intervals: [holidays]", 1)
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	s, err := stack.Load(dir)
+	require.NoError(t, err)
+	objects := exported(t, s)["operator/alertmanagerconfig.yaml"]
+	var c v1alpha1.AlertmanagerConfig
+	require.NoError(t, yaml.UnmarshalStrict(objects, &c))
+	require.Equal(t, []v1alpha1.MuteTimeInterval{
+		{Name: "office", TimeIntervals: []v1alpha1.TimeInterval{{
+			Weekdays: []v1alpha1.WeekdayRange{"monday:friday"}, Times: []v1alpha1.TimeRange{{StartTime: "09:00", EndTime: "17:00"}},
+			DaysOfMonth: []v1alpha1.DayOfMonthRange{{Start: 1, End: 5}, {Start: -1, End: -1}}, Months: []v1alpha1.MonthRange{"1:3"}, Years: []v1alpha1.YearRange{"2025"},
+		}}},
+		{Name: "holidays", TimeIntervals: []v1alpha1.TimeInterval{{Months: []v1alpha1.MonthRange{"august"}}}},
+	}, c.Spec.MuteTimeIntervals)
+	children, err := c.Spec.Route.ChildRoutes()
+	require.NoError(t, err)
+	require.Equal(t, []string{"office"}, children[0].ActiveTimeIntervals)
+	require.Equal(t, []string{"holidays"}, children[0].MuteTimeIntervals)
+}
+
 func TestProbesPatchDeployments(t *testing.T) {
 	t.Parallel()
 	s := checkedIn(t)
@@ -316,6 +351,8 @@ func TestInexpressible(t *testing.T) {
 		{"a receiver", "alertmanager/alertmanager.yml", "slack_configs:", "telegram_configs:", `unknown key "telegram_configs"`},
 		{"a secret's value", "alertmanager/alertmanager.yml", "routing_key_file: /etc/alertmanager/secrets/key", "routing_key: abc", `unknown key "routing_key"`},
 		{"a secret elsewhere", "alertmanager/alertmanager.yml", "/etc/alertmanager/secrets/key", "/run/key", "a secret's file lies in /etc/alertmanager/secrets/"},
+		{"a place of times", "alertmanager/alertmanager.yml", "receivers:", "time_intervals: [{name: office, time_intervals: [{location: Europe/Berlin}]}]\nreceivers:", `unknown key "location": it cannot be expressed`},
+		{"a day", "alertmanager/alertmanager.yml", "receivers:", "time_intervals: [{name: first, time_intervals: [{days_of_month: [first]}]}]\nreceivers:", `days_of_month: "first" is no day`},
 		{"a matcher", "alertmanager/alertmanager.yml", `severity = "critical"`, `severity !! x`, "matcher severity !! x"},
 		{"deep details", "alertmanager/alertmanager.yml", `runbook: text`, `runbook: {a: b}`, "an AlertmanagerConfig has text there"},
 		{"templates elsewhere", "alertmanager/alertmanager.yml", "/etc/alertmanager/templates/*.tmpl", "/opt/*.tmpl", "expected the stack's own templates"},
