@@ -338,7 +338,7 @@ func (s *sorter) after(v *xcontent.Value, index string) (sortKey, error) {
 	switch s.f.Field {
 	case "_score":
 		f, err := v.Float()
-		return sortKey{n: mapping.Sortable(f)}, err
+		return sortKey{n: mapping.Sortable(float64(float32(f)))}, err // scores have no more digits
 	case "_doc", "_shard_doc", "_seq_no", "_version":
 		n, err := v.Int()
 		return sortKey{n: n}, err
