@@ -25,7 +25,7 @@ type files struct {
 	rules, ruleTests, routeTests, alertmanagers []string
 	// operators are PrometheusRules of the Prometheus operator.
 	operators []string
-	// broken are such files that are no YAML: templates of Helm, most often.
+	// broken are files that are no YAML: templates, most often.
 	broken []string
 	// others are files that are named and are none of these.
 	others []string
@@ -61,11 +61,9 @@ func (f *files) add(path string, data []byte) bool {
 	keys, doc := paths.Keys(data)
 	route := stack.Child(doc, "route")
 	switch {
+	case doc == nil && (template.Match(data) || isPrometheusRule(data)) && (keys["groups"] || keys["tests"] || keys["route"] || isPrometheusRule(data)):
+		f.broken = append(f.broken, path)
 	case keys["apiVersion"] && isPrometheusRule(data):
-		if doc == nil {
-			f.broken = append(f.broken, path)
-			break
-		}
 		f.operators = append(f.operators, path)
 	case keys["apiVersion"]:
 		return false

@@ -21,10 +21,10 @@ var prometheusRule = regexp.MustCompile(`(?m)^kind:\s*["']?PrometheusRule\b`)
 // isPrometheusRule says whether one of a file's documents is a PrometheusRule of the Prometheus operator.
 func isPrometheusRule(data []byte) bool { return prometheusRule.Match(data) }
 
-var template = regexp.MustCompile(`\{\{-|\{\{ *(\.Values|\.Release|include|template|if|range|with)\b`)
+var template = regexp.MustCompile(`\{%|\{\{-|\{\{ *(\.Values|\.Release|include|template|if|range|with)\b`)
 
-// noYAML is the result of a PrometheusRule that cannot be read: it is left out where it is a template, which is to be
-// rendered before it is anything.
+// noYAML is the result of a file that cannot be read: it is left out where it is a template, of Helm or Jinja, which is to
+// be rendered before it is anything.
 func noYAML(path, rel string) report.Result {
 	res := report.Result{Suite: "configuration", Name: rel + " is YAML", Status: report.Fail, File: rel}
 	data, err := os.ReadFile(path)
@@ -37,7 +37,7 @@ func noYAML(path, rel string) report.Result {
 	}
 	res.Detail = err.Error()
 	if template.Match(data) {
-		res.Status, res.Detail = report.Skip, "it has a PrometheusRule and is a template: render it first, and test what comes out"
+		res.Status, res.Detail = report.Skip, "it is a template: render it first, and test what comes out"
 	}
 	return res
 }

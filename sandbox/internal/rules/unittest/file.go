@@ -170,7 +170,9 @@ func ReadFile(path string) (*File, error) {
 	}
 	for i, name := range in.GroupEvalOrder {
 		if _, ok := f.groupOrder[name]; ok {
-			return nil, fmt.Errorf("%s: group name repeated in evaluation order: %s", path, name)
+			return nil, &stack.FileError{
+				File: path, Line: stack.Item(stack.Child(root, "group_eval_order"), i).Line, Msg: "group name repeated in evaluation order: " + name,
+			}
 		}
 		f.groupOrder[name] = i
 	}
@@ -181,7 +183,9 @@ func ReadFile(path string) (*File, error) {
 		}
 		found, err := filepath.Glob(pattern)
 		if err != nil {
-			return nil, fmt.Errorf("%s: rule_files: %s: %w", path, text, err)
+			return nil, &stack.FileError{
+				File: path, Line: stack.Item(stack.Child(root, "rule_files"), i).Line, Msg: fmt.Sprintf("rule_files: %s: %v", text, err),
+			}
 		}
 		f.Patterns = append(f.Patterns, Pattern{Text: text, Line: stack.Item(stack.Child(root, "rule_files"), i).Line, Matches: found})
 		f.RuleFiles = append(f.RuleFiles, found...)
