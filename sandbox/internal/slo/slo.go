@@ -280,7 +280,7 @@ func Check(s *stack.Stack) []report.Result {
 	}
 	files, err := FromStack(s)
 	if err != nil {
-		fail(s.Path(Source), 0, "%v", err)
+		res.Status, res.Detail, res.File = report.Fail, err.Error(), s.Path(Source)
 		var at *stack.FileError
 		if errors.As(err, &at) {
 			res.Line = at.Line
