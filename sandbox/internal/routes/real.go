@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -190,6 +192,32 @@ func (p *Program) Alerts(ctx context.Context) ([]Seen, error) {
 	return seen, nil
 }
 
+var (
+	loadingFailed = regexp.MustCompile(`Loading configuration file failed.* err=("(?:[^"\\]|\\.)*")`)
+	lineNumber    = regexp.MustCompile(`(?m)^(\s*)line \d+: `)
+)
+
+// refusal is what the program says of a configuration that its packages, which may be of a later version, have taken. The
+// lines that it names are of the copy that it was given, and are looked for anew.
+func refusal(configFile string, err error) error {
+	m := loadingFailed.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	data, readErr := os.ReadFile(configFile)
+	text, unquoteErr := strconv.Unquote(m[1])
+	if readErr != nil || unquoteErr != nil {
+		return err
+	}
+	var faults []string
+	for line := range strings.Lines(lineNumber.ReplaceAllString(text, "$1")) {
+		if !slices.Contains(faults, line) {
+			faults = append(faults, line)
+		}
+	}
+	return fmt.Errorf("%w (Alertmanager itself does not start with it)", stack.YAMLErrors(configFile, data, errors.New(strings.Join(faults, ""))))
+}
+
 // askReal asks a real Alertmanager about the alerts of a case: whether it suppresses them, and which receivers they are
 // for. Times are left to its packages: it only knows its own clock.
 func askReal(ctx context.Context, program, configFile string, c *Case) ([]fault, error) {
@@ -209,7 +237,7 @@ func askReal(ctx context.Context, program, configFile string, c *Case) ([]fault,
 	}
 	p, err := Start(ctx, program, file, filepath.Join(dir, "data"))
 	if err != nil {
-		return nil, err
+		return nil, refusal(configFile, err)
 	}
 	defer p.Stop()
 	now := time.Now()

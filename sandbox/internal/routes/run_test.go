@@ -110,6 +110,18 @@ func TestBadTestFiles(t *testing.T) {
 	}
 }
 
+// The program is pinned, and its packages may be of a later version.
+func TestWhatOnlyThePackagesTake(t *testing.T) {
+	t.Parallel()
+	const config = "testdata/bad/later.config"
+	_, err := routes.Load(config)
+	require.NoError(t, err)
+	_, err = routes.Run(t.Context(), routes.Options{
+		Config: config, Tests: []string{"testdata/times/passes.yml"}, Alertmanager: progtest.Program(t, "alertmanager"),
+	})
+	require.EqualError(t, err, config+`:5: unknown key "labels" (Alertmanager itself does not start with it)`)
+}
+
 func TestCannotRun(t *testing.T) {
 	t.Parallel()
 	_, err := routes.Run(t.Context(), routes.Options{Config: "testdata/none.yml", Tests: []string{"testdata/times"}})
