@@ -23,8 +23,9 @@ const standardLine = "a log line in the standard is found in its layer's index, 
 
 var brokenLogs = []breakage{
 	{
-		name:   "kafka does not listen",
-		breaks: func(w *world) { w.addr.Components["kafka"]["broker"] = "127.0.0.1:1" },
+		name:     "kafka does not listen",
+		breaks:   func(w *world) { w.addr.Components["kafka"]["broker"] = "127.0.0.1:1" },
+		deadline: 12 * time.Second, // Kafka's client goes on asking
 		fails: append([]string{
 			"kafka answers", "kafka has topic application-logs as checked in", "kafka gives back a log line byte for byte",
 			"logstash follows application-logs", "a log line's trace_id opens its trace", platformStandard,
