@@ -1,6 +1,8 @@
 package query
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -192,6 +194,15 @@ func (q *stringQuery) node(t *querystring.Node) (Node, error) {
 		}
 		return n, nil
 	}
+	if t.Kind == querystring.Term && !t.Wild && t.Fuzzy != "" {
+		edits, err := editsOf(t.Fuzzy)
+		if err != nil {
+			return nil, shardFail(q.c, "%s", err) // even of lenient queries
+		}
+		word := *t
+		word.Fuzzy = edits
+		t = &word
+	}
 	fields, lenient := q.fields, q.lenient
 	if t.Field != "" {
 		fields = []fieldBoost{{t.Field, 1}}
@@ -275,6 +286,20 @@ func (q *stringQuery) leaf(t *querystring.Node, fb fieldBoost) (Node, error) {
 	}
 	o := &matchOptions{query: t.Text, boost: boost, analyzer: q.analyzer, and: q.and, phrase: q.phrase}
 	return matchOn(fb.name, o, q.c)
+}
+
+// editsOf is the number of edits after a ~, or AUTO.
+func editsOf(text string) (string, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil:
+		return text, nil
+	case n != math.Trunc(n):
+		return "", eserr.Reason("fuzziness needs to be one of 0.0, 1.0 or 2.0 but was %s", text)
+	case n > 2:
+		return "", eserr.Reason("Valid edit distances are [0, 1, 2] but was [%v]", n)
+	}
+	return strconv.Itoa(int(n)), nil
 }
 
 func buildSimpleQueryString(body *xcontent.Value, c *Context) (Node, error) {

@@ -128,6 +128,10 @@ func (p *parser) query(field string, depth int) (*Node, error) {
 		if p.i >= len(p.s) || p.s[p.i] == ')' {
 			break
 		}
+		if n := p.words(field); n != nil {
+			clauses = append(clauses, Clause{map[bool]Occur{true: Must}[p.and], n})
+			continue
+		}
 		const none, and, or = 0, 1, 2
 		conj := none
 		switch {
@@ -194,6 +198,61 @@ func (p *parser) two(op string) bool {
 		return true
 	}
 	return false
+}
+
+// words reads several plain words that follow each other: they are one text for a field's analyzer, which keeps them
+// together where it is a keyword's. A word with something of its own, or beside AND or OR, is not among them.
+func (p *parser) words(field string) *Node {
+	start := p.i
+	var all []string
+	for {
+		before := p.i
+		p.space()
+		word, ok := p.plain()
+		if ok && len(all) > 0 {
+			ok = p.endsWord()
+		}
+		if !ok {
+			p.i = before
+			break
+		}
+		all = append(all, word)
+	}
+	if len(all) < 2 {
+		p.i = start
+		return nil
+	}
+	return &Node{Kind: Term, Field: field, Text: unescape(strings.Join(all, " ")), Boost: 1}
+}
+
+// plain reads a word without wildcards that is no operator.
+func (p *parser) plain() (string, bool) {
+	if p.i < len(p.s) && strings.IndexByte("<>&|", p.s[p.i]) >= 0 {
+		return "", false
+	}
+	for _, operator := range []string{"AND", "OR", "NOT"} {
+		if at := p.i; p.word(operator) {
+			p.i = at
+			return "", false
+		}
+	}
+	word, wild, ok := p.raw()
+	return word, ok && !wild
+}
+
+// endsWord says whether what follows a word leaves it as it is.
+func (p *parser) endsWord() bool {
+	at := p.i
+	defer func() { p.i = at }()
+	p.space()
+	if p.i >= len(p.s) {
+		return true
+	}
+	if strings.IndexByte(":^~", p.s[p.i]) >= 0 || p.word("AND") || p.word("OR") || p.two("&&") || p.two("||") {
+		return false
+	}
+	word, _, _ := p.raw()
+	return word != "*"
 }
 
 // clause reads [field:]something.
@@ -338,8 +397,6 @@ func (p *parser) term(field string) (*Node, error) {
 			number, _ := p.number()
 			if n.Fuzzy = number; number == "" {
 				n.Fuzzy = "AUTO"
-			} else if strings.HasPrefix(number, "0.") {
-				n.Fuzzy = "2"
 			}
 			continue
 		}
