@@ -62,6 +62,9 @@ type supervisor struct {
 	timing  timing
 	onEvent func(Event)
 
+	// telling keeps events in their order; mu is not held meanwhile, so that whoever is told may ask for the status.
+	telling sync.Mutex
+
 	mu     sync.Mutex
 	status map[string]*Status
 	ready  map[string]chan struct{} // closed when the unit is ready for the first time
@@ -194,16 +197,19 @@ func (s *supervisor) markReady(u *unit) {
 
 // set changes a unit's status and tells of it, unless nothing has changed.
 func (s *supervisor) set(u *unit, change func(*Status)) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	st := s.status[u.name]
 	before := *st
 	change(st)
-	if before.State == st.State && before.Message == st.Message && before.PID == st.PID {
+	now := *st
+	s.mu.Unlock()
+	if before.State == now.State && before.Message == now.Message && before.PID == now.PID {
 		return
 	}
 	if s.onEvent != nil {
-		s.onEvent(Event{Time: time.Now(), Status: *st})
+		s.onEvent(Event{Time: time.Now(), Status: now})
 	}
 }
 

@@ -238,6 +238,30 @@ func TestNoCompilerOutlivesItsKilledStarter(t *testing.T) {
 	}
 }
 
+// The table on a terminal is drawn from the status, by whoever is told of events: neither may wait for the other.
+func TestWhoIsToldMayAskForTheStatus(t *testing.T) {
+	t.Parallel()
+	spawn, err := newSpawner([]string{os.Args[0]})
+	require.NoError(t, err)
+	defer spawn.close()
+	address := freeAddress(t)
+	var sup *supervisor
+	var states []State
+	sup = newSupervisor([]*unit{testUnit(t.TempDir(), "one", address, helper("serve "+address))}, spawn, testTiming(), func(Event) {
+		asked := make(chan []Status)
+		go func() { asked <- sup.all() }()
+		select {
+		case all := <-asked:
+			states = append(states, all[0].State)
+		case <-time.After(10 * time.Second):
+			t.Error("the status is not told while an event is")
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, sup.run(ctx, cancel))
+	assert.Equal(t, []State{Starting, Ready, Stopped}, states)
+}
+
 func TestLastLines(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "log")
