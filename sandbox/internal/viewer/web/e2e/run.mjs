@@ -129,6 +129,20 @@ await test('a time range is chosen, kept in the address, from one page to the ne
   await page.getByText('Last 1 hour').first().waitFor();
 });
 
+await test('times are those of the zone that is chosen', async (page) => {
+  // How far the newest log line is from now, read as a time of an offset.
+  const age = async (offset) => Math.abs(Date.parse((await page.locator('.log time').first().innerText()).replace(' ', 'T') + offset) - Date.now());
+  await page.goto(base + '/explore?kind=logs');
+  await page.locator('.log').first().waitFor();
+  assert.ok(await age('+09:00') < 600_000, 'the browser is in Tokyo');
+  await page.getByRole('button', { name: /Time range selected/ }).click();
+  await page.getByRole('button', { name: 'Change time settings' }).click();
+  await page.getByRole('combobox', { name: /Time zone picker/i }).click();
+  await page.getByText('Coordinated Universal Time').last().click();
+  await page.waitForURL(/timezone=utc/);
+  await until('the lines are told in UTC', async () => await age('Z') < 600_000, 30);
+}, { timezoneId: 'Asia/Tokyo' });
+
 await test('the legend shows one series, and all again', async (page) => {
   await page.goto(base + '/d/collection');
   await settled(page);

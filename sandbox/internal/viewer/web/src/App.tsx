@@ -6,11 +6,13 @@ import { Dashboard } from './Dashboard';
 import { preview, sceneOf, versionOf } from './preview';
 import { go, navigate, useRoute, withParams, type Route } from './route';
 import { StatusPage } from './StatusPage';
+import { zoneOf } from './zone';
 
 const Explore = lazy(() => import('./explore/Explore').then((m) => ({ default: m.Explore })));
 
 export function App({ theme, onTheme }: { theme: GrafanaTheme2; onTheme(): void }) {
   const route = useRoute();
+  zoneOf(route);
   const [boards, setBoards] = useState<DashboardHit[]>([]);
   const [problem, setProblem] = useState<string>();
   const version = preview && versionOf(preview, route.params).name;
@@ -29,7 +31,7 @@ export function App({ theme, onTheme }: { theme: GrafanaTheme2; onTheme(): void 
     document.title = `${page} – obsandbox`;
   }, [route.path, boards]);
   // From one page to the next, people stay at the time they look at.
-  const times = new URLSearchParams([...route.params].filter(([k]) => ['from', 'to', 'refresh'].includes(k))).toString();
+  const times = new URLSearchParams([...route.params].filter(([k]) => ['from', 'to', 'refresh', 'timezone', 'fiscalYearStartMonth'].includes(k))).toString();
   const kept = times && '?' + times;
   const item = (href: string, name: string, here: boolean) => (
     <li key={href}><a href={preview ? withParams({ ...route, path: href }, {}) : href + kept} aria-current={here ? 'page' : undefined} onClick={go}>{name}</a></li>

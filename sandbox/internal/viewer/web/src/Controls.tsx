@@ -3,14 +3,19 @@ import { RefreshPicker, TimeRangePicker } from '@grafana/ui';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { navigate, withParams, type Route } from './route';
 import { rangeOf, rangeParams, resolve } from './time';
+import type { Zone } from './zone';
 
-/** The time range of the address, which refresh() lets move on; seconds() of the address's refresh interval do so by themselves. */
-export function useRange(route: Route, fallback: any, every: string, asked?: URLSearchParams) {
+/** The month that a year of business starts with, from 0, as an address says. */
+const fiscalStart = (route: Route) => Number(route.params.get('fiscalYearStartMonth') ?? 0);
+
+/** The time range of the address in a zone, which refresh() lets move on; seconds() of the address's refresh interval do so by themselves. */
+export function useRange(route: Route, zone: Zone, fallback: any, every: string, asked?: URLSearchParams) {
+  const fiscal = fiscalStart(route);
   const params = (asked ?? route.params).toString();
-  const wanted = useMemo(() => rangeOf(asked ?? route.params, fallback), [params, fallback]); // eslint-disable-line
+  const wanted = useMemo(() => rangeOf(asked ?? route.params, fallback, fiscal), [params, fallback, zone, fiscal]); // eslint-disable-line
   const [range, setRange] = useState(wanted);
   useEffect(() => setRange(wanted), [wanted]);
-  const refresh = useCallback(() => setRange((r) => resolve(r.raw)), []);
+  const refresh = useCallback(() => setRange((r) => resolve(r.raw, fiscal)), [fiscal, zone]); // eslint-disable-line
   useEffect(() => {
     const [, n, unit] = /^(\d+)([smh])$/.exec(every) ?? [];
     if (!n) {
@@ -26,15 +31,18 @@ export function useRange(route: Route, fallback: any, every: string, asked?: URL
 const intervals = ['5s', '10s', '30s', '1m', '5m'];
 
 /** The time range and how often it moves on, as at the top of Grafana's pages. */
-export function TimeControls({ route, range, refresh, every, change }: {
-  route: Route; range: TimeRange; refresh(): void; every: string; change(range: { from: string; to: string }): void;
+export function TimeControls({ route, zone, unknown, range, refresh, every, change }: {
+  route: Route; zone: Zone; unknown?: string; range: TimeRange; refresh(): void; every: string; change(range: { from: string; to: string }): void;
 }) {
   const length = range.to.valueOf() - range.from.valueOf();
   const to = (from: number, till: number) => change({ from: String(Math.round(from)), to: String(Math.round(till)) });
   return (
     <>
+      {unknown && <span className="quiet">Times are the browser&#39;s: those of {unknown} are not known here, only UTC is.</span>}
       <TimeRangePicker
-        value={range} timeZone="browser" onChange={(r) => change(rangeParams(r))} onChangeTimeZone={() => undefined}
+        value={range} timeZone={zone} onChange={(r) => change(rangeParams(r))} fiscalYearStartMonth={fiscalStart(route)}
+        onChangeTimeZone={(z) => navigate(withParams(route, { timezone: z === 'utc' ? 'utc' : 'browser' }))}
+        onChangeFiscalYearStartMonth={(m) => navigate(withParams(route, { fiscalYearStartMonth: String(m) }))}
         onMoveBackward={() => to(range.from.valueOf() - length / 2, range.to.valueOf() - length / 2)}
         onMoveForward={() => to(range.from.valueOf() + length / 2, range.to.valueOf() + length / 2)}
         onZoom={() => to(range.from.valueOf() - length / 2, range.to.valueOf() + length / 2)}

@@ -10,6 +10,7 @@ import { navigate, withParams, type Route } from './route';
 import { listSources, type Source } from './sources';
 import { interpolate, variablesOf, type Variable } from './variables';
 import { VariablePicker } from './VariablePicker';
+import { zoneOf } from './zone';
 
 const ROW = 30, GAP = 8;
 
@@ -35,7 +36,8 @@ export function Dashboard({ uid, route, theme }: { uid: string; route: Route; th
 function Board({ dashboard, sources, route, theme }: { dashboard: any; sources: Source[]; route: Route; theme: GrafanaTheme2 }) {
   const params = route.params.toString();
   const every = route.params.get('refresh') ?? dashboard.refresh ?? '';
-  const { range, refresh } = useRange(route, preview ? lastHour : dashboard.time, every);
+  const { zone, unknown } = zoneOf(route, dashboard.timezone);
+  const { range, refresh } = useRange(route, zone, preview ? lastHour : dashboard.time, every);
 
   const [variables, setVariables] = useState<Variable[]>(() => variablesOf(dashboard, route.params, sources));
   const moving = (dashboard.templating?.list ?? []).some((v: any) => v.type === 'query' && v.refresh === 2);
@@ -70,13 +72,13 @@ function Board({ dashboard, sources, route, theme }: { dashboard: any; sources: 
           {variables.filter((v) => !v.hidden && (v.kind !== 'datasource' || v.options.length > 1)).map((v) => (
             <VariablePicker key={v.name} of={v} onChange={(values) => navigate(withParams(route, { ['var-' + v.name]: values }))} />
           ))}
-          <TimeControls route={route} range={range} refresh={refresh} every={every} change={change} />
+          <TimeControls route={route} zone={zone} unknown={unknown} range={range} refresh={refresh} every={every} change={change} />
         </div>
       </header>
       <Links of={dashboard.links ?? []} range={range} variables={variables} />
       {dashboard.description && <p className="quiet">{dashboard.description}</p>}
       <div ref={ref} className="grid">
-        {width > 0 && <Grid dashboard={dashboard} width={width} range={range} variables={variables} marks={marks} theme={theme} zoom={zoom} />}
+        {width > 0 && <Grid key={zone} dashboard={dashboard} width={width} range={range} variables={variables} marks={marks} theme={theme} zoom={zoom} />}
       </div>
     </section>
   );

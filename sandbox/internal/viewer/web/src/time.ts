@@ -1,9 +1,10 @@
-import { dateMath, dateTime, rangeUtil, type RawTimeRange, type TimeRange } from '@grafana/data';
+import { dateMath, dateTime, getTimeZone, rangeUtil, type RawTimeRange, type TimeRange } from '@grafana/data';
+import { aheadOf } from './zone';
 
 /** The range of an address: ?from=now-1h&to=now, in Grafana's words or milliseconds. */
-export function rangeOf(params: URLSearchParams, fallback: RawTimeRange = { from: 'now-1h', to: 'now' }): TimeRange {
+export function rangeOf(params: URLSearchParams, fallback: RawTimeRange = { from: 'now-1h', to: 'now' }, fiscalYearStartMonth = 0): TimeRange {
   const raw = { from: words(params.get('from')) ?? String(fallback.from), to: words(params.get('to')) ?? String(fallback.to) };
-  return resolve(raw);
+  return resolve(raw, fiscalYearStartMonth);
 }
 
 function words(text: string | null): string | undefined {
@@ -13,10 +14,11 @@ function words(text: string | null): string | undefined {
   return /^\d+$/.test(text) ? new Date(Number(text)).toISOString() : text;
 }
 
-/** Gives "now" its present meaning. */
-export function resolve(raw: RawTimeRange): TimeRange {
-  const from = dateMath.toDateTime(raw.from, { roundUp: false });
-  const to = dateMath.toDateTime(raw.to, { roundUp: true });
+/** Gives "now" its present meaning, and days and years theirs in the shown zone. */
+export function resolve(raw: RawTimeRange, fiscalYearStartMonth = 0): TimeRange {
+  const where = { timezone: getTimeZone(), fiscalYearStartMonth };
+  const from = dateMath.toDateTime(raw.from, { ...where, roundUp: false });
+  const to = dateMath.toDateTime(raw.to, { ...where, roundUp: true });
   if (!from?.isValid() || !to?.isValid() || !from.isBefore(to)) {
     const now = dateTime();
     return { from: dateTime(now.valueOf() - 3_600_000), to: now, raw: { from: 'now-1h', to: 'now' } };
@@ -50,7 +52,7 @@ export const rateInterval = (step: number, scrape = 15) => Math.max(step + scrap
 export function ticksOf(from: number, to: number, about: number): number[] {
   const step = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800]
     .map((s) => s * 1000).find((s) => (to - from) / s <= about) ?? 2_592_000_000;
-  const shift = new Date(from).getTimezoneOffset() * 60_000;
+  const shift = -aheadOf(from);
   const out: number[] = [];
   for (let t = Math.ceil((from - shift) / step) * step + shift; t <= to; t += step) {
     out.push(t);

@@ -20,6 +20,7 @@ import { withParams } from '../src/route';
 import { rangeOf, rangeParams, rateInterval, resolve, stepOf, ticksOf } from '../src/time';
 import { sourceOf } from '../src/sources';
 import { transform } from '../src/transforms';
+import { aheadOf, zoneOf } from '../src/zone';
 import { filtered, format, interpolate, labelQuery, variablesOf, type Variable } from '../src/variables';
 
 const variable = (v: Partial<Variable>): Variable => ({
@@ -78,6 +79,18 @@ describe('time', () => {
     const r = range(from, to);
     expect(r.raw).toEqual({ from: 'now-1h', to: 'now' });
     expect(r.to.valueOf() - r.from.valueOf()).toBe(3600_000);
+  });
+  it.each([
+    ['', undefined, 'browser', undefined], ['', 'utc', 'utc', undefined], ['?timezone=browser', 'utc', 'browser', undefined],
+    ['?timezone=UTC', undefined, 'utc', undefined], ['', 'Europe/Berlin', 'browser', 'Europe/Berlin'],
+  ])('the zone of an address %s and a dashboard of %s is %s', (search, board, zone, unknown) => {
+    expect(zoneOf({ path: '/d/x', params: new URLSearchParams(search) }, board)).toEqual({ zone, unknown });
+  });
+  it('a day and a year of business begin in the shown zone', () => {
+    zoneOf({ path: '/', params: new URLSearchParams('timezone=utc') });
+    expect(aheadOf(Date.now())).toBe(0);
+    expect(range('now/d', 'now').from.toISOString()).toBe('2026-01-14T00:00:00.000Z');
+    expect(resolve({ from: 'now/fy', to: 'now' }, 9).from.toISOString()).toBe('2025-10-01T00:00:00.000Z');
   });
   it('steps no finer than scrapes, and as many as there are pixels', () => {
     expect(stepOf(range('now-1h', 'now'), 800)).toBe(15);

@@ -3,6 +3,7 @@ import { useMemo } from 'react';
 import { TimeControls, useRange } from '../Controls';
 import { navigate, withParams, type Route } from '../route';
 import { rangeParams } from '../time';
+import { zoneOf } from '../zone';
 import { Logs } from './Logs';
 import { Metrics } from './Metrics';
 import { Traces } from './Traces';
@@ -15,7 +16,8 @@ export function Explore({ route, theme }: { route: Route; theme: GrafanaTheme2 }
   const kind = (route.params.get('kind') as Kind) ?? asked.kind ?? 'metrics';
   const query = route.params.get('query') ?? asked.query ?? '';
   const every = route.params.get('refresh') ?? '';
-  const { range, refresh } = useRange(route, undefined, every, asked.range);
+  const { zone, unknown } = zoneOf(route);
+  const { range, refresh } = useRange(route, zone, undefined, every, asked.range);
   const to = (changes: Record<string, string | null>) => navigate(withParams(route, { panes: null, schemaVersion: null, kind, query, ...rangeParams(range), ...changes }));
   const run = (q: string) => (q === query ? refresh() : to({ query: q }));
   return (
@@ -28,7 +30,7 @@ export function Explore({ route, theme }: { route: Route; theme: GrafanaTheme2 }
               <button key={k} type="button" aria-pressed={k === kind} onClick={() => to({ kind: k, query: '', trace: null, op: null })}>{k}</button>
             ))}
           </div>
-          <TimeControls route={route} range={range} refresh={refresh} every={every} change={to} />
+          <TimeControls route={route} zone={zone} unknown={unknown} range={range} refresh={refresh} every={every} change={to} />
         </div>
       </header>
       {kind === 'metrics' && <Metrics query={query} range={range} theme={theme} run={run} zoom={(from, till) => to({ from: String(Math.round(from)), to: String(Math.round(till)) })} />}

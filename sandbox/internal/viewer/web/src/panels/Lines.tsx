@@ -1,7 +1,7 @@
 import type { DataFrame, TimeRange } from '@grafana/data';
 import { PanelContextProvider, TimeSeries, TooltipDisplayMode, type PanelContext, TooltipPlugin2, type UPlotConfigBuilder } from '@grafana/ui';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
-import { dateTimeFormat, EventBusSrv, formattedValueToString, getFieldDisplayName, getDisplayProcessor, getFieldSeriesColor, type GrafanaTheme2, type Labels } from '@grafana/data';
+import { dateTimeFormat, EventBusSrv, formattedValueToString, getFieldDisplayName, getDisplayProcessor, getFieldSeriesColor, getTimeZone, type GrafanaTheme2, type Labels } from '@grafana/data';
 import { linksOf, type Link } from '../links';
 import type { Mark } from '../marks';
 import { preview } from '../preview';
@@ -43,7 +43,7 @@ export function Lines({ panel, frames, range, variables, marks, width, height, t
   const sort = panel.options?.tooltip?.sort;
   return (
     <PanelContextProvider value={context}>
-      <TimeSeries frames={visible} timeRange={range} timeZone="browser" width={width} height={height} legend={legend as any}>
+      <TimeSeries frames={visible} timeRange={range} timeZone={getTimeZone()} width={width} height={height} legend={legend as any}>
         {(config: UPlotConfigBuilder, aligned: DataFrame) => (
           <>
             <Marks config={config} marks={marks} />

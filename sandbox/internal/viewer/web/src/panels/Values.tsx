@@ -1,6 +1,6 @@
 import {
   colorManipulator, FieldType, formattedValueToString, getDisplayValueAlignmentFactors, getFieldDisplayValues, VizOrientation,
-  type DataFrame, type DisplayValue, type DisplayValueAlignmentFactors, type FieldDisplay, type GrafanaTheme2,
+  type DataFrame, type DisplayValue, type DisplayValueAlignmentFactors, type FieldDisplay, type GrafanaTheme2, getTimeZone,
 } from '@grafana/data';
 import {
   BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode, VizRepeater, type VizRepeaterRenderValueProps,
@@ -20,7 +20,7 @@ interface Props {
 function reduced({ panel, frames, theme, fill }: Props, sparkline = false): FieldDisplay[] {
   const reduceOptions = { calcs: ['lastNotNull'], values: false, ...panel.options?.reduceOptions };
   return getFieldDisplayValues({
-    data: frames, reduceOptions, fieldConfig: panel.fieldConfig ?? { defaults: {}, overrides: [] }, replaceVariables: fill, theme, sparkline, timeZone: 'browser',
+    data: frames, reduceOptions, fieldConfig: panel.fieldConfig ?? { defaults: {}, overrides: [] }, replaceVariables: fill, theme, sparkline, timeZone: getTimeZone(),
   });
 }
 
