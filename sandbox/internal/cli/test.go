@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +30,16 @@ type testCmd struct {
 	Scenarios     testScenarios     `cmd:"" help:"Incidents on simulated time: faults, and the alerts and notifications that come of them."`
 	Detection     testDetection     `cmd:"" help:"Per alert: time to detect, time to notify, false alarms in a simulated week of normal and of noisy load."`
 	Dashboards    testDashboards    `cmd:"" help:"Checks of dashboards: words, units, queries, limits, links."`
+}
+
+// AfterApply has garbage collected less often than Go's way is, unless the environment says how often: tests end before
+// it matters, and a collection takes the time of what runs beside.
+func (*testCmd) AfterApply() error {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(400)
+		debug.SetMemoryLimit(1 << 30)
+	}
+	return nil
 }
 
 // testFlags are those of every kind of test.
