@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -91,31 +90,24 @@ func routeNoticed(ctx context.Context, config string, cases []*routes.Case) (boo
 
 // RouteMutants are all changes of an Alertmanager configuration.
 func RouteMutants(file string) ([]Mutant, error) {
-	data, err := os.ReadFile(file)
+	root, err := routes.ReadYAML(file)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, errors.Unwrap(err))
+		return nil, err
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if len(doc.Content) == 0 {
-		return nil, fmt.Errorf("%s: the file is empty", file)
-	}
-	m := &routeMutator{file: file, doc: &doc, seen: map[string]int{}}
-	for _, r := range stack.Child(doc.Content[0], "receivers").Content {
+	m := &routeMutator{file: file, root: root, seen: map[string]int{}}
+	for _, r := range stack.Child(root, "receivers").Content {
 		m.receivers = append(m.receivers, stack.Child(r, "name").Value)
 	}
-	m.route(stack.Child(doc.Content[0], "route"), "route", nil)
-	m.inhibition(stack.Child(doc.Content[0], "inhibit_rules"))
-	m.intervals(stack.Child(doc.Content[0], "time_intervals"))
-	m.intervals(stack.Child(doc.Content[0], "mute_time_intervals"))
+	m.route(stack.Child(root, "route"), "route", nil)
+	m.inhibition(stack.Child(root, "inhibit_rules"))
+	m.intervals(stack.Child(root, "time_intervals"))
+	m.intervals(stack.Child(root, "mute_time_intervals"))
 	return m.all, m.err
 }
 
 type routeMutator struct {
 	file      string
-	doc       *yaml.Node
+	root      *yaml.Node
 	receivers []string
 	seen      map[string]int
 	all       []Mutant
@@ -127,7 +119,7 @@ func (m *routeMutator) add(line int, rule, mutation, shown string, node *yaml.No
 	before := *node
 	node.Content = slices.Clone(before.Content)
 	change(node)
-	text, err := yaml.Marshal(m.doc)
+	text, err := yaml.Marshal(m.root)
 	*node = before
 	if err != nil {
 		m.err = errors.Join(m.err, fmt.Errorf("%s:%d: %w", m.file, line, err))

@@ -110,7 +110,7 @@ func Notifications(ctx context.Context, o NotifyOptions) ([]Notification, error)
 
 // quick shortens the times of a configuration: the alerts of a group still come together.
 func quick(from, to string) error {
-	root, err := readYAML(from)
+	root, err := ReadYAML(from)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,8 @@ import (
 	"obsandbox/sandbox/internal/stack"
 )
 
-func readYAML(file string) (*yaml.Node, error) {
+// ReadYAML is the root of a file's first document.
+func ReadYAML(file string) (*yaml.Node, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, errors.Unwrap(err))
@@ -64,7 +65,7 @@ func setInRoutes(root *yaml.Node, times map[string]string) {
 
 // neverSend lets every route wait for a day: whoever the receivers are, none of them is called.
 func neverSend(file string) ([]byte, error) {
-	root, err := readYAML(file)
+	root, err := ReadYAML(file)
 	if err != nil {
 		return nil, err
 	}

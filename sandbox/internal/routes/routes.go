@@ -293,7 +293,7 @@ func (o Options) coverageResults(cov Coverage) []report.Result {
 
 // configLines are the lines of the routes, parents before their children, and of the inhibition rules.
 func configLines(file string) (routes, rules []int) {
-	root, err := readYAML(file)
+	root, err := ReadYAML(file)
 	if err != nil {
 		return nil, nil
 	}

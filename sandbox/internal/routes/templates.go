@@ -20,7 +20,7 @@ import (
 // Alertmanager and amtool do not look at what a template asks for before a notification is to be sent, and then send
 // none. file is the configuration as it is checked in, files are the template files.
 func CheckTemplates(file string, files []string) error {
-	root, err := readYAML(file)
+	root, err := ReadYAML(file)
 	if err != nil {
 		return err
 	}

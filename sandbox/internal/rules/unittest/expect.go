@@ -36,7 +36,7 @@ func (r *run) checkAlerts(ctx context.Context, t AlertTest, ts time.Time) {
 					got = append(got, sent{a.Labels.Copy(), a.Annotations.Copy()})
 				} else if a.State == rules.StatePending {
 					notes = append(notes, fmt.Sprintf("pending since %s, fires at %s: %s",
-						model.Duration(a.ActiveAt.Sub(r.start())), model.Duration(a.ActiveAt.Add(alert.HoldDuration()).Sub(r.start())), a.Labels))
+						model.Duration(a.ActiveAt.Sub(r.c.begin())), model.Duration(a.ActiveAt.Add(alert.HoldDuration()).Sub(r.c.begin())), a.Labels))
 				}
 			}
 		}

@@ -227,6 +227,14 @@ func newCase(i int, in caseYAML, node *yaml.Node, interval time.Duration) Case {
 	return c
 }
 
+// begin is the time that the case's times count from.
+func (c *Case) begin() time.Time {
+	if c.start.IsZero() {
+		return time.Unix(0, 0).UTC()
+	}
+	return c.start
+}
+
 // end is the latest time that the case looks at.
 func (c *Case) end() time.Duration {
 	var end time.Duration

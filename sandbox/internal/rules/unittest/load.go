@@ -104,10 +104,7 @@ func parseInput(c *Case) ([]*input, error) {
 	p := parser.NewParser(promqltest.TestParserOpts)
 	byLabels := map[string]*input{}
 	var all []*input
-	start := c.start
-	if start.IsZero() {
-		start = time.Unix(0, 0).UTC()
-	}
+	start := c.begin()
 	for _, s := range c.Input {
 		lset, values, err := p.ParseSeriesDesc(strings.TrimSpace(s.Text + " " + s.Values))
 		if err != nil {

@@ -101,14 +101,6 @@ func (r *run) fail(line int, format string, args ...any) {
 	r.out.Failures = append(r.out.Failures, Failure{Line: line, Text: fmt.Sprintf(format, args...)})
 }
 
-// start is the time that the case's times count from.
-func (r *run) start() time.Time {
-	if r.c.start.IsZero() {
-		return time.Unix(0, 0).UTC()
-	}
-	return r.c.start
-}
-
 // done says whether enough is known.
 func (r *run) done() bool { return r.opts.FirstFailure && len(r.out.Failures) > 0 }
 
@@ -152,7 +144,7 @@ func (r *run) eval(ctx context.Context) {
 	}
 	slices.Sort(times)
 
-	start := r.start()
+	start := r.c.begin()
 	end := start.Add(r.c.end())
 	for ts := start; !ts.After(end); ts = ts.Add(r.file.interval) {
 		if ctx.Err() != nil {

@@ -57,10 +57,7 @@ func (t *tracer) run(ctx context.Context) bool {
 		return false
 	}
 	defer func() { _ = suite.close() }()
-	start := t.c.start
-	if start.IsZero() {
-		start = time.Unix(0, 0).UTC()
-	}
+	start := t.c.begin()
 	end := start.Add(t.c.end())
 	if suite.loadTill(end) != nil {
 		return false
