@@ -22,7 +22,7 @@ var secretKeys = map[string]string{
 }
 
 // Judge says what in a stack's FileName leads nowhere: a component that is not there, a directory, a file that a program
-// is told of and no mount has, a secret that Alertmanager would look for elsewhere. A stack without the file is right.
+// is told of and no mount has, a secret that Alertmanager would look for elsewhere, a server where nobody looks for it. A stack without the file is right.
 // Errors are *stack.FileError.
 func Judge(s *stack.Stack) error {
 	if _, err := os.Stat(s.Path(FileName)); errors.Is(err, fs.ErrNotExist) {
@@ -70,7 +70,8 @@ func Judge(s *stack.Stack) error {
 			})
 		}
 	}
-	return errors.Join(append(errs, checkSecrets(s, f, &root)...)...)
+	errs = append(errs, checkSecrets(s, f, &root)...)
+	return errors.Join(append(errs, checkNodes(s, f, &root)...)...)
 }
 
 // pinned says whether an image is always the same one.

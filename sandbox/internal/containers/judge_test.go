@@ -17,6 +17,7 @@ func TestJudge(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, Judge(own))
 	const alertmanager, slack, key = "alertmanager/alertmanager.yml", "slack_api_url_file: /etc/alertmanager/secrets/slack_api_url", "routing_key_file: /etc/alertmanager/secrets/pagerduty_routing_key"
+	const logstash, elasticsearch = "logstash/logstash.yml", "elasticsearch/elasticsearch.yml"
 	for _, c := range []struct{ name, file, old, new, want string }{
 		{"a secret that is elsewhere", alertmanager, slack, "slack_api_url_file: /etc/secrets/slack", "alertmanager.yml:4: slack_api_url_file: /etc/secrets/slack is not mounted: containers.yaml has the secret slack at /etc/alertmanager/secrets/slack_api_url"},
 		{"another secret", alertmanager, key, "routing_key_file: /etc/alertmanager/secrets/slack_api_url", "alertmanager.yml:38: routing_key_file: /etc/alertmanager/secrets/slack_api_url is not mounted"},
@@ -31,6 +32,16 @@ func TestJudge(t *testing.T) {
 		{"no mounts", FileName, "mounts: {kafka: /etc/kafka}", "mounts: {}", `stack.yaml:30: component "kafka": its image would not see its files`},
 		{"an image of no release", stack.FileName, "apache/kafka:4.1.0", "apache/kafka:latest", `stack.yaml:31: component "kafka": the image docker.io/apache/kafka:latest is of no release`},
 		{"an image without a tag", stack.FileName, "apache/kafka:4.1.0", "apache/kafka", `stack.yaml:31: component "kafka": the image docker.io/apache/kafka is of no release`},
+		{"a port of nobody", logstash, "api.http.port: 9600", "api.http.port: 9700", "logstash.yml:6: api.http.port: 9700 is no port of logstash in stack.yaml"},
+		{"a range of ports", logstash, "api.http.port: 9600", "api.http.port: 9601-9700", "logstash.yml:6: api.http.port: 9601-9700 is no port of logstash"},
+		{"a server for itself", logstash, "api.http.host: 0.0.0.0", "api.http.host: 127.0.0.1", "logstash.yml:5: api.http.host: 127.0.0.1 is the container's own loopback, where no other reaches logstash"},
+		{"a server for itself, by default", logstash, "api.http.host: 0.0.0.0", "# alone", "logstash.yml:1: api.http.host is not set: logstash would listen on its container's loopback"},
+		{"a node for itself", elasticsearch, "network.host: 0.0.0.0", "network.host: _local_", "elasticsearch.yml:9: network.host: _local_ is the container's own loopback"},
+		{"a node elsewhere", elasticsearch, "network.host: 0.0.0.0", "network: {host: 0.0.0.0}\nhttp: {port: 9201}", "elasticsearch.yml:10: http.port: 9201 is no port of elasticsearch"},
+		{"a node elsewhere, by its variables", FileName, "xpack.security.enabled: false", "http.port: 9201", `containers.yaml:53: http.port: 9201 is no port of elasticsearch`},
+		{"a node that is none", elasticsearch, "NODES:es-node-1,", "NODES:es-node-0,", "elasticsearch.yml:13: cluster.initial_master_nodes: es-node-0 is no node: containers.yaml has es-node-1, es-node-2, es-node-3"},
+		{"nodes that are none", elasticsearch, "discovery.seed_hosts: ${ES_SEED_HOSTS:es-node-1,es-node-2,es-node-3}", "discovery.seed_hosts: [es-node-1, es-nodes-2:9300]", "elasticsearch.yml:12: discovery.seed_hosts: es-nodes-2:9300 is no node"},
+		{"a node of another name", FileName, "ES_INITIAL_MASTER_NODES: es-node-1,", "ES_INITIAL_MASTER_NODES: es-1,", `containers.yaml:63: container "elasticsearch": ES_INITIAL_MASTER_NODES, for cluster.initial_master_nodes: es-1 is none of its nodes`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

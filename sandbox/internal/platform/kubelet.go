@@ -237,7 +237,7 @@ func (w *watched) pod(health stack.Probes) cluster.Pod {
 		IP: h.Pod.IP, Node: h.Pod.Node, HostIP: "10.0.0." + h.Pod.Node[len(h.Pod.Node)-1:], Port: podPort,
 		Labels: map[string]string{"app": h.Service, "pod-template-hash": hash},
 		Annotations: map[string]string{
-			"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": fmt.Sprint(podPort),
+			"prometheus.io/scrape": "true", "prometheus.io/path": h.MetricsPath(), "prometheus.io/port": fmt.Sprint(podPort),
 		},
 		Started: h.Pod.Started, Ready: w.up(), Liveness: clone(health.Liveness), Readiness: clone(health.Readiness),
 	}

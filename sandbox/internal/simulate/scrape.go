@@ -48,6 +48,7 @@ type target struct {
 	conf    *config.ScrapeConfig
 	labels  labels.Labels
 	address string // as the world knows the host
+	path    string // of the URL
 	up      *Series
 	series  map[*world.Series]*bound
 	round   int // of the last discovery that had it
@@ -110,7 +111,7 @@ func (sc *scraper) discover(hosts []world.Host, at int64) error {
 				known, ok := sc.targets[key]
 				if !ok {
 					known = &target{
-						key: key, conf: c, labels: lset, address: t.URL().Host, series: map[*world.Series]*bound{},
+						key: key, conf: c, labels: lset, address: t.URL().Host, path: t.URL().Path, series: map[*world.Series]*bound{},
 						up: sc.store.Open(withName(lset, "up")),
 					}
 					sc.targets[key] = known
@@ -178,7 +179,7 @@ func pods(hosts []world.Host, sd *kubernetes.SDConfig) []*targetgroup.Group {
 		set("label", "app", h.Service)
 		set("label", "pod-template-hash", hash)
 		set("annotation", "prometheus.io/scrape", "true")
-		set("annotation", "prometheus.io/path", "/metrics")
+		set("annotation", "prometheus.io/path", h.MetricsPath())
 		set("annotation", "prometheus.io/port", port)
 		groups = append(groups, &targetgroup.Group{Source: "pod/" + h.Name, Labels: ls, Targets: []model.LabelSet{{
 			model.AddressLabel: model.LabelValue(h.Address), meta + "pod_container_name": model.LabelValue(h.Service),
@@ -206,7 +207,7 @@ func (sc *scraper) scrape() error {
 	}
 	for _, t := range sc.targets {
 		h, ok := byAddress[t.address]
-		if !ok || h.Hanging {
+		if !ok || h.Hanging || t.path != h.MetricsPath() {
 			if err := t.end(at); err != nil {
 				return err
 			}

@@ -3,7 +3,10 @@ package simulate
 import (
 	"context"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +102,31 @@ func TestTargetsHaveProductionsLabels(t *testing.T) {
 		assert.Equal(t, 6, v.Metric.Len(), "no label more: %s", v.Metric)
 	}
 	assert.Equal(t, 11, pods)
+}
+
+// A job that disregards where a pod says that its metrics are finds none, as in a cluster.
+func TestAPathThatIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "stack")
+	require.NoError(t, os.CopyFS(dir, os.DirFS("../../../stack")))
+	file := filepath.Join(dir, "prometheus", "prometheus.yml")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	broken := strings.Replace(string(text), "target_label: __metrics_path__", "target_label: metrics_path", 1)
+	require.NotEqual(t, string(text), broken)
+	require.NoError(t, os.WriteFile(file, []byte(broken), 0o644))
+	st, err := stack.Load(dir)
+	require.NoError(t, err)
+	s, err := New(t.Context(), Config{Stack: st, Start: morning(), Seed: 1, Ask: []string{"up"}})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	require.NoError(t, s.Advance(t.Context(), morning().Add(15*time.Second)))
+	down, err := s.Query(t.Context(), `up == 0`, morning().Add(15*time.Second))
+	require.NoError(t, err)
+	require.Len(t, down, 2)
+	for _, v := range down {
+		assert.Equal(t, "query-api", v.Metric.Get("job"))
+	}
 }
 
 // TestTheStoreAnswersAsADatabase asks every rule's expression of the store, and of a real database that has the same

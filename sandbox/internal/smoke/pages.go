@@ -80,8 +80,11 @@ func (e *env) page(ctx context.Context, t target) (*page, error) {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s answers %s: %w", t.url, res.Status, err)
+	if err != nil {
+		return nil, fmt.Errorf("GET %s through the platform's proxy: %w", t.url, err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET %s answers %s", t.url, res.Status)
 	}
 	p, err := parsePage(body, t.labels)
 	if err != nil {

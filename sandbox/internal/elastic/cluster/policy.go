@@ -32,6 +32,7 @@ const unsupportedActions = " downsample shrink searchable_snapshot wait_for_snap
 type phase struct {
 	name    string
 	minAge  time.Duration
+	given   string // minAge as it was written
 	actions map[string]map[string]any
 }
 
@@ -82,7 +83,7 @@ func readPhases(raw json.RawMessage) ([]phase, error) {
 			if err != nil {
 				return nil, eserr.Illegal("failed to parse setting [min_age] with value [%v] as a time value: unit is missing or unrecognized", src.MinAge)
 			}
-			ph.minAge = d
+			ph.minAge, ph.given = d, fmt.Sprint(src.MinAge)
 		}
 		for _, action := range slices.Sorted(maps.Keys(src.Actions)) {
 			if !slices.Contains(known.actions, action) {
@@ -106,6 +107,50 @@ func readPhases(raw json.RawMessage) ([]phase, error) {
 		return nil, eserr.Illegal("phase [delete] must define actions")
 	}
 	return out, nil
+}
+
+// needRollover are actions that end the writing to an index, in the order in which Elasticsearch names them.
+var needRollover = []string{"readonly", "downsample", "shrink", "forcemerge", "searchable_snapshot"}
+
+// checkOrder says of phases what makes sense for none of them alone.
+func checkOrder(given []phase) error {
+	if len(given) > 0 && given[0].name == "hot" && given[0].actions["rollover"] == nil {
+		var ending []string
+		for _, action := range needRollover {
+			if _, ok := given[0].actions[action]; ok {
+				ending = append(ending, action)
+			}
+		}
+		if len(ending) > 0 {
+			return eserr.Illegal("the [%s] action(s) may not be used in the [hot] phase without an accompanying [rollover] action", strings.Join(ending, ", "))
+		}
+	}
+	var faults []string
+	told := map[string]bool{}
+	for i, p := range given {
+		if p.minAge == 0 || told[p.name] {
+			continue
+		}
+		var early []string
+		for _, later := range given[i+1:] {
+			if later.minAge != 0 && later.minAge < p.minAge {
+				told[later.name] = true
+				early = append(early, fmt.Sprintf("the %s phase (min_age: %s)", later.name, later.given))
+			}
+		}
+		if len(early) == 0 {
+			continue
+		}
+		list := early[len(early)-1]
+		if rest := early[:len(early)-1]; len(rest) > 0 {
+			list = strings.Join(rest, ", ") + " and " + list
+		}
+		faults = append(faults, fmt.Sprintf("Your policy is configured to run %s before the %s phase (min_age: %s). You should change the phase timing so that the phases will execute in the order of hot, warm, then cold.", list, p.name, p.given))
+	}
+	if len(faults) > 0 {
+		return eserr.New(400, "action_request_validation_exception", "Validation Failed: 1: %s;", strings.Join(faults, ","))
+	}
+	return nil
 }
 
 // ReadConditions reads a rollover's conditions.
@@ -195,6 +240,9 @@ func (c conditions) met(age time.Duration, docs, size int64) (map[string]bool, b
 func (c *Cluster) PutPolicy(name string, policy json.RawMessage) error {
 	ph, err := readPhases(policy)
 	if err != nil {
+		return err
+	}
+	if err := checkOrder(ph); err != nil {
 		return err
 	}
 	for _, p := range ph {

@@ -24,6 +24,7 @@ type fake struct{ health world.Health }
 
 func (f *fake) Hosts() []world.Host {
 	return []world.Host{
+		{Name: "billing-1", Address: "10.244.6.4:8080", Service: "billing", Path: "/internal/metrics", Pod: &world.Pod{Name: "billing-1"}},
 		{Name: "kafka-0.kafka", Address: "kafka-0.kafka:7071", Service: "kafka"},
 		{Name: "query-api-1", Address: "10.244.5.4:8080", Service: "query-api", Pod: &world.Pod{Name: "query-api-1"}},
 		{Name: "redis-exporter", Address: "redis-exporter:9121", Service: "redis", Hanging: true},
@@ -85,6 +86,9 @@ func TestThroughTheProxy(t *testing.T) {
 		want        string
 	}{
 		"a pod's metrics":          {url: "http://10.244.5.4:8080/metrics", code: 200, want: `up_since{host="query-api-1"} 1`},
+		"metrics elsewhere":        {url: "http://10.244.6.4:8080/internal/metrics", code: 200, want: `up_since{host="billing-1"} 1`},
+		"and not where others are": {url: "http://10.244.6.4:8080/metrics", code: 404, want: "not found"},
+		"where they are, is said":  {url: "http://10.244.6.4:8080/", code: 200, want: "simulated\n\n/internal/metrics\n"},
 		"an exporter's metrics":    {url: "http://kafka-0.kafka:7071/metrics", code: 200, want: `up_since{host="kafka-0.kafka"} 1`},
 		"names have no case":       {url: "http://KAFKA-0.kafka:7071/metrics", code: 200, want: "up_since"},
 		"a pod's description":      {url: "http://10.244.5.4:8080/", code: 200, want: "query-api-1 (query-api), simulated\n\n/metrics\n/health/live\n/health/ready\n"},
@@ -154,7 +158,7 @@ func TestTheProxyItself(t *testing.T) {
 	proxy, _ := serve(t, &fake{}, map[string]string{"alertmanager:9093": "127.0.0.1:1"})
 	code, body := get(t, http.DefaultClient, http.MethodGet, proxy+"/")
 	require.Equal(t, http.StatusOK, code)
-	require.True(t, strings.HasSuffix(body, "\n\n10.244.5.4:8080\nalertmanager:9093\nkafka-0.kafka:7071\nredis-exporter:9121\n"), body)
+	require.True(t, strings.HasSuffix(body, "\n\n10.244.5.4:8080\n10.244.6.4:8080\nalertmanager:9093\nkafka-0.kafka:7071\nredis-exporter:9121\n"), body)
 	code, body = get(t, http.DefaultClient, http.MethodGet, proxy+"/metrics")
 	require.Equal(t, http.StatusNotFound, code)
 	require.Contains(t, body, "this is a proxy: set it as one")

@@ -21,7 +21,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, host world.Host) {
 		return
 	}
 	switch {
-	case r.URL.Path == "/metrics":
+	case r.URL.Path == host.MetricsPath():
 		if host.Hanging {
 			// Until the client gives up or the platform ends; to return would be to answer with nothing.
 			<-r.Context().Done()
@@ -45,7 +45,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, host world.Host) {
 }
 
 func describe(host world.Host) string {
-	text := fmt.Sprintf("%s (%s), simulated\n\n/metrics\n", host.Name, host.Service)
+	text := fmt.Sprintf("%s (%s), simulated\n\n%s\n", host.Name, host.Service, host.MetricsPath())
 	if host.Pod != nil {
 		text += "/health/live\n/health/ready\n"
 	}

@@ -39,6 +39,8 @@ type fleet struct {
 	replicas int
 	// subnet is the third number of the pods' addresses, 10.244.subnet.N.
 	subnet int
+	// path is where its pods' metrics are, if not at /metrics.
+	path string
 	// share is a collector's part of the events.
 	share float64
 
@@ -52,7 +54,9 @@ func fleets() []*fleet {
 		{name: "inventory-collector", replicas: 2, subnet: 2, share: 0.3},
 		{name: "supplier-collector", replicas: 2, subnet: 3, share: 0.2},
 		{name: "storage-router", replicas: 2, subnet: 4},
-		{name: "query-api", replicas: 2, subnet: 5},
+		// In every cluster there is a service that has its metrics elsewhere; scrape jobs that disregard the annotation of
+		// its pods do not find them.
+		{name: "query-api", replicas: 2, subnet: 5, path: "/internal/metrics"},
 	}
 }
 

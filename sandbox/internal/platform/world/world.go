@@ -24,6 +24,7 @@
 package world
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -83,11 +84,16 @@ type Host struct {
 	Address string
 	// Service is the program: shipping-collector, flink, kafka, postgres …
 	Service string
+	// Path is where its metrics are, if not at /metrics: see MetricsPath.
+	Path string
 	// Pod is set for pods alone.
 	Pod *Pod
 	// Hanging says that the host accepts requests and never answers.
 	Hanging bool
 }
+
+// MetricsPath is where the host's metrics are, as an annotation of its pod says.
+func (h Host) MetricsPath() string { return cmp.Or(h.Path, "/metrics") }
 
 // Pod is what Kubernetes knows of a pod.
 type Pod struct {
@@ -176,6 +182,7 @@ func (w *World) Host(name string) (Host, bool) {
 func (w *World) describe(h *host) Host {
 	d := Host{Name: h.name, Address: h.address, Service: h.service, Hanging: w.faults.on("exporter-hanging", h.service)}
 	if h.pod != nil {
+		d.Path = h.fleet.path
 		pod := *h.pod
 		pod.Ready = h.warm && w.health(h.service).Ready()
 		d.Pod = &pod
