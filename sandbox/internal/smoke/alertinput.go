@@ -33,6 +33,9 @@ type alertInput struct {
 	// silent is what Alertmanager said of alertSilent while the critical alert fired.
 	silent      alertStatus
 	silentAsked error
+	// other is what it said of alertWarning then, which is about another thing.
+	other      alertStatus
+	otherAsked error
 	// critical is Alertmanager's fingerprint of the critical alert while it fired.
 	critical string
 	ended    error
@@ -78,15 +81,25 @@ func (in *alertInput) description(alert string) string {
 
 func (in *alertInput) runbook() string { return in.env.stack.Runbook.URL + "#collectordown" }
 
-// alertLayer is a layer there is, so that routes and inhibitions see what they would see of a real alert.
-const alertLayer = "collection"
+// Layers that there are, so that routes and inhibitions see what they would see of a real alert.
+const (
+	alertLayer = "collection"
+	otherLayer = "storage"
+)
+
+func (in *alertInput) layer(alert string) string {
+	if alert == alertWarning {
+		return otherLayer
+	}
+	return alertLayer
+}
 
 func (in *alertInput) body(ends time.Time, alerts ...string) any {
 	var list []any
 	for _, alert := range alerts {
 		a := jsonObject{
 			"labels": jsonObject{
-				"alertname": in.name(alert), "severity": in.severity(alert), "layer": alertLayer,
+				"alertname": in.name(alert), "severity": in.severity(alert), "layer": in.layer(alert),
 				"service": in.service(alert), "smoke_run": in.env.id,
 			},
 			"annotations": jsonObject{
@@ -185,6 +198,10 @@ func (in *alertInput) goOn(ctx context.Context) {
 		in.silentAsked = err
 		in.mu.Unlock()
 	}
+	other, err := in.status(ctx, alertWarning)
+	in.mu.Lock()
+	in.other, in.otherAsked = other, err
+	in.mu.Unlock()
 	in.resolve(ctx)
 }
 
@@ -231,6 +248,13 @@ func (in *alertInput) silently() (status alertStatus, critical string, err error
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.silent, in.critical, in.silentAsked
+}
+
+// elsewhere is what Alertmanager said of alertWarning while the critical alert fired.
+func (in *alertInput) elsewhere() (status alertStatus, err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.other, in.otherAsked
 }
 
 // waitOver is until the alerts are resolved.

@@ -77,6 +77,10 @@ func alertChecks(e *env) []*check {
 			name: "a warning is silent while something critical is known of the same thing", needs: alertWay, file: file, line: lineWith(file, "inhibit_rules"),
 			after: []*check{resolved}, assert: e.warningIsSilent,
 		},
+		{
+			name: "a warning about another thing is heard all the while", needs: alertWay, file: file, line: lineWith(file, "inhibit_rules"),
+			after: []*check{resolved}, assert: e.warningIsHeard,
+		},
 		resolved,
 	}
 }
@@ -282,6 +286,25 @@ func (e *env) warningIsSilent(ctx context.Context) (string, error) {
 		}
 	}
 	return "suppressed", nil
+}
+
+// warningIsHeard: what is critical somewhere keeps nothing silent that has no label in common with it.
+func (e *env) warningIsHeard(ctx context.Context) (string, error) {
+	if err := e.alerts.waitOver(ctx); err != nil {
+		return "", err
+	}
+	status, err := e.alerts.elsewhere()
+	if err != nil {
+		return "", final(fmt.Errorf("ask alertmanager for %s: %w", e.alerts.name(alertWarning), err))
+	}
+	if status.Status.State != "active" {
+		return "", final(&mismatch{
+			fmt.Sprintf("%s active: it is about another service, of another layer, than %s", e.alerts.name(alertWarning), e.alerts.name(alertCritical)),
+			fmt.Sprintf("state %q, inhibited by %v", status.Status.State, status.Status.InhibitedBy),
+			"equal of inhibit_rules: labels that neither alert has are equal, too",
+		})
+	}
+	return status.Status.State, nil
 }
 
 // resolutionArrives waits for Alertmanager's group_interval.

@@ -16,6 +16,7 @@ const (
 	warns       = "a warning is posted to Slack"
 	pagesNobody = "a warning pages nobody"
 	silent      = "a warning is silent while something critical is known of the same thing"
+	heard       = "a warning about another thing is heard all the while"
 	resolves    = "a resolved alert is resolved at PagerDuty and at Slack"
 )
 
@@ -123,6 +124,11 @@ var brokenAlerts = []breakage{
 		name:   "a warning is suppressed for another reason",
 		breaks: func(w *world) { w.strangeInhibition = true },
 		fails:  []string{silent}, says: "inhibited by [0123456789abcdef]",
+	},
+	{
+		name:   "whatever is critical silences every warning",
+		breaks: func(w *world) { w.deafness = true },
+		fails:  []string{heard}, says: `state "suppressed", inhibited by [f-SmokeCritical`,
 	},
 	{
 		name:   "a resolved alert stays open at PagerDuty",
