@@ -48,6 +48,9 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 			}
 		}
 	}
+	if err := checkHealth(e); err != nil {
+		return nil, err
+	}
 	// The log store is no Elasticsearch to Jaeger: spans live in memory, or on disk where state is kept.
 	backends := mapValue(mapValue(mapValue(e.root, "extensions"), "jaeger_storage"), "backends")
 	if backends == nil {
@@ -72,6 +75,28 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 		}
 	}
 	return nil, nil
+}
+
+// checkHealth says where Jaeger's health is not to be found: by its first version, which is the default, the extension reads
+// none of what the second is told and listens elsewhere.
+func checkHealth(e *editor) error {
+	extensions := mapValue(e.root, "extensions")
+	if extensions == nil {
+		return nil
+	}
+	for i := 0; i+1 < len(extensions.Content); i += 2 {
+		key, value := extensions.Content[i], extensions.Content[i+1]
+		if kind, _, _ := strings.Cut(key.Value, "/"); kind != "healthcheckv2" || mapValue(value, "http") == nil {
+			continue
+		}
+		switch v2 := mapValue(value, "use_v2"); {
+		case v2 == nil:
+			return e.fail(key, "%s has no use_v2: true, without which it does not read http", key.Value)
+		case v2.Value != "true":
+			return e.fail(v2, "use_v2 is %s, and %s reads http only where it is true", v2.Value, key.Value)
+		}
+	}
+	return nil
 }
 
 // checkStorage says what is wrong with the storage that is not used here: where it would lead nowhere, and what Jaeger

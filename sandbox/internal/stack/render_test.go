@@ -100,6 +100,8 @@ func TestRenderJudgesJaegersStorage(t *testing.T) {
 		{`date_layout: "2006-01-02"`, "date_layout: YYYY-MM-dd", `config.yaml:41: date_layout of spans is "YYYY-MM-dd"`},
 		{`date_layout: "2006-01-02"`, `date_layout: "2006-01"`, `config.yaml:41: date_layout of spans is "2006-01"`},
 		{`date_layout: "2006-01-02"`, `date_layout: "2006-Jan-02"`, "no upper-case letters"},
+		{"use_v2: true", "use_v2: false", "config.yaml:20: use_v2 is false, and healthcheckv2 reads http only where it is true"},
+		{"    use_v2: true\n", "", "config.yaml:19: healthcheckv2 has no use_v2: true, without which it does not read http"},
 		{"index_prefix: jaeger", "index_prefix: Jaeger", `config.yaml:39: index_prefix is "Jaeger", and an index's name has no upper-case letters`},
 		{"shards: 1", "shards: 0", "config.yaml:43: shards of spans is 0, expected at least 1"},
 		{"replicas: 1", "replicas: -1", "config.yaml:44: replicas of spans is -1, expected at least 0"},
