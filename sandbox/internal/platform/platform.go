@@ -201,7 +201,7 @@ func (p *platform) upstreams() (map[string]string, error) {
 	if len(p.cfg.Upstreams) == 0 {
 		return guests, nil
 	}
-	s, err := stack.Load(p.cfg.StackDir)
+	s, err := stack.Read(p.cfg.StackDir)
 	if err != nil {
 		return nil, err
 	}

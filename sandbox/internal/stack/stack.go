@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // FileName is the file that makes a directory a stack.
@@ -112,21 +114,41 @@ func Find(dir string) (string, error) {
 	}
 }
 
-// Load reads DIR/stack.yaml. Every error names the file and the line.
+// Load reads DIR/stack.yaml, and finds the modules that its programs are built from. Every error names the file and the line.
 func Load(dir string) (*Stack, error) {
+	s, root, err := read(dir)
+	if err != nil {
+		return nil, err
+	}
+	for i := range s.Programs {
+		if err := s.findModule(&s.Programs[i], element(mapValue(root, "programs"), i)); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Read reads DIR/stack.yaml for what builds nothing: a component that runs works in a directory of its own, where the
+// modules that a stack elsewhere is built from are not found.
+func Read(dir string) (*Stack, error) {
+	s, _, err := read(dir)
+	return s, err
+}
+
+func read(dir string) (*Stack, *yaml.Node, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, fmt.Errorf("load the stack: %w", err)
+		return nil, nil, fmt.Errorf("load the stack: %w", err)
 	}
 	s := &Stack{Dir: dir}
 	root, err := DecodeFile(filepath.Join(dir, FileName), s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := s.validate(root); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s, nil
+	return s, root, nil
 }
 
 // Path is the absolute path of a file of the stack directory.

@@ -54,14 +54,19 @@ func (s *Stack) validateProgram(p *Program, node *yaml.Node) error {
 	if p.Module == "" || p.Package == "" {
 		return fail("name", "a program needs the directory of the go.mod that pins it (module) and its import path (package)")
 	}
+	return nil
+}
+
+// findModule finds the directory of the module that a program is built from.
+func (s *Stack) findModule(p *Program, node *yaml.Node) error {
 	for _, root := range s.moduleRoots() {
 		p.Dir = filepath.Join(root, filepath.FromSlash(p.Module))
 		if _, err := os.Stat(filepath.Join(p.Dir, "go.mod")); err == nil {
 			return nil
 		}
 	}
-	return fail("module", "no go.mod in %s: put one there that pins it, or run the command in a repository that has %s",
-		filepath.Join(s.Root(), filepath.FromSlash(p.Module)), p.Module)
+	return s.fault(lineOr(mapValue(node, "module"), p.Line), "program %q: no go.mod in %s: put one there that pins it, or run the command in a repository that has %s",
+		p.Name, filepath.Join(s.Root(), filepath.FromSlash(p.Module)), p.Module)
 }
 
 // moduleRoots are the directories that programs' modules are looked for in: beside the stack, and beside the one that the

@@ -94,6 +94,17 @@ func TestLoadSaysWhatIsWrongAndWhere(t *testing.T) {
 	}
 }
 
+// What runs already builds nothing.
+func TestReadNeedsNoModules(t *testing.T) {
+	t.Parallel()
+	dir := writeStack(t, replaceOnce(t, goodStack, "module: tools/prog", "module: tools/elsewhere"))
+	_, err := Load(dir)
+	require.ErrorContains(t, err, "no go.mod in")
+	s, err := Read(dir)
+	require.NoError(t, err)
+	assert.Equal(t, "one", s.Components[0].Name)
+}
+
 func TestTag(t *testing.T) {
 	t.Parallel()
 	for image, want := range map[string]string{

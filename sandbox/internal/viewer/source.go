@@ -87,7 +87,7 @@ type source struct {
 
 func newSource(addr stack.Addresses) *source {
 	s := &source{addr: addr, http: &http.Client{Timeout: 3 * time.Second}, ready: map[string]stack.Ready{}}
-	if loaded, err := stack.Load(addr.StackDir); err == nil { // a stack file that is broken now does not end what runs
+	if loaded, err := stack.Read(addr.StackDir); err == nil { // a stack file that is broken now does not end what runs
 		for _, c := range loaded.Components {
 			s.ready[c.Name] = c.Ready
 		}
