@@ -99,6 +99,7 @@ func (c *smokeCmd) Run(ctx context.Context, con *console) error {
 		return errors.Join(err, run.Stop())
 	}
 	fmt.Fprintf(con.err, "all ready in %s\n", report.Seconds(run.ReadyIn()))
+	opt.Patience = patienceWith(run.ReadyIn())
 	judged := c.judge(ctx, con, run.Addresses, s, opt)
 	var coded *exitError
 	if errors.As(judged, &coded) && coded.code == exitFailed {
@@ -110,6 +111,10 @@ func (c *smokeCmd) Run(ctx context.Context, con *console) error {
 	}
 	return judged
 }
+
+// patienceWith is how long a stack that this machine has made ready in that time may show a check the same fault: what is
+// wrong in a file is told soon, and a slow machine is waited for.
+func patienceWith(readyIn time.Duration) time.Duration { return 5*time.Second + 5*readyIn }
 
 func (c *smokeCmd) judge(ctx context.Context, con *console, a stack.Addresses, s *stack.Stack, opt smoke.Options) error {
 	opt.Files = fileChecks(s)

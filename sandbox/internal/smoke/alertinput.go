@@ -168,7 +168,11 @@ const notifyShare = 3
 
 func (in *alertInput) goOn(ctx context.Context) {
 	defer close(in.over)
-	limited, cancel := context.WithTimeout(ctx, in.env.opt.Deadline/notifyShare)
+	patience := in.env.opt.Deadline / notifyShare
+	if in.env.patience > 0 {
+		patience = min(patience, in.env.patience)
+	}
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	in.until(limited, func() bool {
 		got, err := in.env.notifications(limited)

@@ -144,10 +144,11 @@ func (e *env) await(ctx context.Context, others []*check) {
 	}
 }
 
-// retry asks until the check holds. What it returns at the deadline is what was seen last that was not merely the
-// deadline cutting a request short.
+// retry asks until the check holds, or has seen the same fault for longer than there is patience. What it returns at the
+// deadline is what was seen last that was not merely the deadline cutting a request short.
 func (e *env) retry(ctx context.Context, c *check) (string, error) {
 	var last error
+	var since time.Time // when last was seen first
 	pause := e.opt.pause
 	for attempt := 1; ; attempt++ {
 		figure, err := c.assert(ctx)
@@ -158,7 +159,13 @@ func (e *env) retry(ctx context.Context, c *check) (string, error) {
 		case errors.As(err, &stop):
 			return "", err
 		case last == nil || ctx.Err() == nil:
+			if last == nil || last.Error() != err.Error() {
+				since = time.Now()
+			}
 			last = err
+		}
+		if same := time.Since(since); e.patience > 0 && same > e.patience {
+			return "", fmt.Errorf("%w\n(asked %d times, and nothing has changed for %s)", last, attempt, same.Round(time.Second))
 		}
 		if e.opt.attempts > 0 && attempt >= e.opt.attempts {
 			return "", last

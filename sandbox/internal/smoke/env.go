@@ -25,9 +25,11 @@ type env struct {
 	id string
 	// began is when the run began, UTC.
 	began time.Time
-	http  *http.Client
-	fresh answers
-	pages pages
+	// patience is how long a check asks on while all it sees is the same fault; 0 is until the deadline.
+	patience time.Duration
+	http     *http.Client
+	fresh    answers
+	pages    pages
 
 	broker  broker
 	logs    *logInput
@@ -52,6 +54,9 @@ func newEnv(addr stack.Addresses, s *stack.Stack, opt Options) (*env, error) {
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: 10 * time.Second},
 	}
 	e.fresh.keep = opt.pause
+	if opt.Patience > 0 {
+		e.patience = opt.Patience + ownTime(s)
+	}
 	e.logs = newLogInput(e)
 	e.tracing = newTraceInput(e)
 	e.alerts = newAlertInput(e)

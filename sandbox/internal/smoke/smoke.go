@@ -24,6 +24,9 @@ const DefaultDeadline = 60 * time.Second
 type Options struct {
 	// Deadline is how long all checks together may take; 0 is DefaultDeadline.
 	Deadline time.Duration
+	// Patience is how long a check asks on while all it sees is the same fault, besides the time that the configuration
+	// itself lets pass; 0 is until the deadline. Only who knows how fast the stack is can say it.
+	Patience time.Duration
 	// Run selects the checks whose name matches; nil is all of them. Input that no selected check waits for is not sent.
 	Run *regexp.Regexp
 	// Files are checks of the stack's files among themselves, which need no running stack.

@@ -3,6 +3,7 @@ package smoke
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -264,6 +265,26 @@ func TestAChangedRecordIsSeen(t *testing.T) {
 	e.logs.at(lineStandard).Value = []byte("another line")
 	_, err = e.lineComesBack(t.Context())
 	assert.ErrorContains(t, err, "expected: another line")
+}
+
+// What does not change any more is told long before the deadline; what the configuration waits for is waited for.
+func TestAFaultThatStaysIsToldSoon(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	assert.Equal(t, 15*time.Second, ownTime(w.stack))
+	e, err := newEnv(w.addr, w.stack, Options{id: testID, pause: time.Millisecond, Deadline: time.Minute, Patience: time.Second})
+	require.NoError(t, err)
+	defer e.close()
+	assert.Equal(t, 16*time.Second, e.patience)
+	e.patience = 20 * time.Millisecond
+	asked := 0
+	_, err = e.retry(t.Context(), &check{assert: func(context.Context) (string, error) {
+		asked++
+		return "", fmt.Errorf("it is the same after %d asks", min(asked, 3))
+	}})
+	require.ErrorContains(t, err, "it is the same after 3 asks\n(asked ")
+	assert.ErrorContains(t, err, "and nothing has changed for ")
+	assert.Greater(t, asked, 3)
 }
 
 func TestARunThatIsStoppedIsNoVerdict(t *testing.T) {
