@@ -40,14 +40,14 @@ func TestNothingOutlivesGoRun(t *testing.T) {
 
 			require.NoError(t, cmd.Process.Signal(signal))
 			_ = cmd.Wait()
-			require.Eventually(t, func() bool { return !embedded.Alive(data) }, 5*time.Second, 20*time.Millisecond)
+			require.Eventually(t, func() bool { return !embedded.Alive(data) }, time.Minute, 20*time.Millisecond)
 			require.Eventually(t, func() bool {
 				conn, err := net.Dial("tcp", status[0].Address)
 				if err == nil {
 					conn.Close()
 				}
 				return err != nil
-			}, 5*time.Second, 20*time.Millisecond)
+			}, time.Minute, 20*time.Millisecond)
 		})
 	}
 }

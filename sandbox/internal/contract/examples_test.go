@@ -126,13 +126,13 @@ func TestExamplesInTheStack(t *testing.T) {
 			r := check("")
 			require.Empty(t, failures(r))
 			require.Equal(t, 23, r.Count(report.Pass))
-			require.EventuallyWithT(t, func(c *assert.CollectT) { require.True(c, podReady(c, a)) }, 20*time.Second, 100*time.Millisecond)
+			require.EventuallyWithT(t, func(c *assert.CollectT) { require.True(c, podReady(c, a)) }, time.Minute, 100*time.Millisecond)
 
 			require.NoError(t, cache.Close())
 			r = check("cache")
 			require.Empty(t, failures(r))
 			require.Equal(t, 24, r.Count(report.Pass), "that it says 503 is shown now")
-			require.EventuallyWithT(t, func(c *assert.CollectT) { require.False(c, podReady(c, a)) }, 30*time.Second, 100*time.Millisecond)
+			require.EventuallyWithT(t, func(c *assert.CollectT) { require.False(c, podReady(c, a)) }, time.Minute, 100*time.Millisecond)
 		})
 	}
 }

@@ -50,7 +50,7 @@ func TestSpansAreReceived(t *testing.T) {
 					conn.Close()
 				}
 				return err == nil
-			}, 10*time.Second, 10*time.Millisecond)
+			}, time.Minute, 10*time.Millisecond)
 			event(t.Context(), t, address, stages...)
 		}()
 		r, err := contract.Check(t.Context(), s, contract.Options{Address: serve(t, keeping(t, s)), Service: "shipping-collector", OTLP: address, Wait: 5 * time.Second})

@@ -246,7 +246,7 @@ func put(t testing.TB, store, path, file string) {
 		}
 		defer res.Body.Close()
 		return res.StatusCode == http.StatusOK
-	}, 20*time.Second, 20*time.Millisecond, path)
+	}, time.Minute, 20*time.Millisecond, path)
 }
 
 // ask sends a request to the store; false where the store is not there.

@@ -74,7 +74,7 @@ func BenchmarkStore(b *testing.B) {
 	wg.Wait()
 	took := time.Since(begin)
 	b.ReportMetric(float64(docs)/took.Seconds(), "docs/s")
-	require.Eventually(b, func() bool { return n.ok("GET", "/logs-*/_count", "")["count"] == float64(docs) }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(b, func() bool { return n.ok("GET", "/logs-*/_count", "")["count"] == float64(docs) }, time.Minute, 50*time.Millisecond)
 	n.ok("POST", "/_flush", "")
 	var size int64
 	_ = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {

@@ -107,7 +107,7 @@ func TestLifecycle(t *testing.T) {
 	}
 	wait := func(want string) {
 		t.Helper()
-		require.Eventually(t, func() bool { return phase() == want }, 10*time.Second, 50*time.Millisecond, want)
+		require.Eventually(t, func() bool { return phase() == want }, time.Minute, 50*time.Millisecond, want)
 	}
 	wait("hot")
 	shift.Store(int64(49 * time.Hour))
@@ -115,7 +115,7 @@ func TestLifecycle(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _ := n.do("PUT", "/logs-storage-2024.01.15/_doc/2", `{"message":"x"}`)
 		return status == 403
-	}, 10*time.Second, 50*time.Millisecond, "read only when warm")
+	}, time.Minute, 50*time.Millisecond, "read only when warm")
 	shift.Store(int64(31 * 24 * time.Hour))
-	require.Eventually(t, func() bool { s, _ := n.do("HEAD", "/logs-storage-2024.01.15", ""); return s == 404 }, 10*time.Second, 50*time.Millisecond, "deleted after 30 days")
+	require.Eventually(t, func() bool { s, _ := n.do("HEAD", "/logs-storage-2024.01.15", ""); return s == 404 }, time.Minute, 50*time.Millisecond, "deleted after 30 days")
 }

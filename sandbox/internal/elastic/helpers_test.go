@@ -48,7 +48,7 @@ func start(t testing.TB, cfg Config) *testNode {
 		stopped = true
 		cancel()
 		require.NoError(t, err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		require.Fail(t, "the node does not get ready")
 	}
 	return n

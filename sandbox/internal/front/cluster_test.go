@@ -139,7 +139,7 @@ func TestServeCluster(t *testing.T) {
 				conn.Close()
 			}
 			return err == nil
-		}, 5*time.Second, 5*time.Millisecond)
+		}, time.Minute, 5*time.Millisecond)
 	}
 
 	// Hosts under their own names, at each of their ports.

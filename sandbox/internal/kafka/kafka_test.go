@@ -42,7 +42,7 @@ func start(t *testing.T, cfg Config) (client *kgo.Client, stop func()) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Listen), kgo.ConsumeTopics("logs"), kgo.MetadataMinAge(10*time.Millisecond),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return client.Ping(ctx) == nil }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return client.Ping(ctx) == nil }, time.Minute, 5*time.Millisecond)
 	stopped := false
 	stop = func() {
 		if !stopped {
@@ -71,7 +71,7 @@ func TestTopicsAreWhatTheFileSays(t *testing.T) {
 			got[c.Key] = c.MaybeValue()
 		}
 		return got["retention.ms"] == "3600000" && got["max.message.bytes"] == "2000000"
-	}, 5*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestMessagesOutliveTheBroker(t *testing.T) {
@@ -100,7 +100,7 @@ func TestMessagesOutliveTheBroker(t *testing.T) {
 		topics, err := kadm.NewClient(client).ListTopics(t.Context())
 		require.NoError(t, err)
 		return len(topics["logs"].Partitions) == 5 && len(topics["more"].Partitions) == 1
-	}, 5*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	stop()
 
 	// Fewer partitions would lose messages.

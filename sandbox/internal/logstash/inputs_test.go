@@ -18,7 +18,7 @@ import (
 
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, condition, time.Minute, 10*time.Millisecond)
 }
 
 func TestGeneratorToFile(t *testing.T) {

@@ -129,7 +129,7 @@ func startRunner(t *testing.T, settings, data string, env map[string]string) *ru
 		select {
 		case err := <-done:
 			require.NoError(t, err)
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the runner does not stop")
 		}
 	})
@@ -187,7 +187,7 @@ func TestOurPipelineEndToEnd(t *testing.T) {
 		`{"level": "INFO", broken`,
 	)
 	r := startRunner(t, stackDir, t.TempDir(), env)
-	require.Eventually(t, func() bool { return store.count() == 3 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return store.count() == 3 }, time.Minute, 10*time.Millisecond)
 	require.Equal(t, map[string]any{
 		"@timestamp": "2024-01-15T10:30:00.123Z", "@version": "1", "timestamp": "2024-01-15T10:30:00.123Z", "level": "INFO",
 		"service": "shipping-collector", "layer": "collection", "trace_id": "0af7651916cd43dd8448eb211c80319c", "message": "Event processed",
@@ -214,7 +214,7 @@ func TestOurPipelineEndToEnd(t *testing.T) {
 	before := store.writes
 	produce(t, client, `{"service":"query-api","message":"after"}`)
 	startRunner(t, stackDir, t.TempDir(), env)
-	require.Eventually(t, func() bool { return store.count() == 4 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return store.count() == 4 }, time.Minute, 10*time.Millisecond)
 	require.Equal(t, before+1, store.writes)
 	require.NotNil(t, store.doc("logs-storage-2024.01.15/application-logs-0-2"))
 }
@@ -237,7 +237,7 @@ func TestStoreTroubleLosesNothing(t *testing.T) {
 	produce(t, client, lines...)
 	dir, data := settingsDir(t, "retry_initial_interval => 1"), t.TempDir()
 	r := startRunner(t, dir, data, map[string]string{"KAFKA_BOOTSTRAP_SERVERS": kafka, "ELASTICSEARCH_HOSTS": store.URL})
-	require.Eventually(t, func() bool { return store.count() == 21 }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return store.count() == 21 }, time.Minute, 20*time.Millisecond)
 	doc := store.doc("logs-unknown-2024.01.15/application-logs-0-0")
 	require.Equal(t, lines[0], doc["message"])
 	require.Equal(t, []any{"_dead_letter"}, doc["tags"])

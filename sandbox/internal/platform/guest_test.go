@@ -67,7 +67,7 @@ func TestARealServiceTakesTheSimulatedPodsPlace(t *testing.T) {
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
 			p := pod(c)
 			require.True(c, holds(p), "%s: %+v", what, p)
-		}, 10*time.Second, 20*time.Millisecond)
+		}, time.Minute, 20*time.Millisecond)
 	}
 	eventually("ready and alive", func(p platform.PodState) bool { return p.Ready && p.Live != nil && *p.Live })
 	require.Equal(t, address, pod(t).Address)
@@ -77,7 +77,7 @@ func TestARealServiceTakesTheSimulatedPodsPlace(t *testing.T) {
 		var ready []bool
 		ready, targets = r.pods(c, "shipping-collector")
 		require.Equal(c, all(true, 1), ready, "one pod, in the place of three")
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	require.Equal(t, "own_metric 1\n", ask(t, r.client(t), http.MethodGet, targets[0], http.StatusOK))
 	require.Equal(t, strings.TrimSuffix(strings.TrimPrefix(targets[0], "http://"), "/metrics"), service.host.Load(), "it is asked by the pod's address, as in a cluster")
 	_, others := r.pods(t, "inventory-collector")
@@ -113,7 +113,7 @@ func TestARealServiceJoins(t *testing.T) {
 			ready, _ := r.pods(c, name)
 			require.Equal(c, all(true, n), ready, name)
 		}
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	own, simulated := 0, 0
 	_, targets := r.pods(t, "query-api")
 	for _, target := range targets {

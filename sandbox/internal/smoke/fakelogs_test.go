@@ -81,7 +81,7 @@ func (w *world) startLogs() {
 	require.Eventually(func() bool {
 		groups, err := w.kafkaAdmin.DescribeGroups(ctx, logGroup)
 		return err == nil && groups[logGroup].State == "Stable"
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 
 	now := time.Now().UTC().Add(time.Hour)
 	for _, layer := range []string{"collection", "processing", "storage"} {

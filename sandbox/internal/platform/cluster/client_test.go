@@ -115,11 +115,11 @@ func TestInformer(t *testing.T) {
 	// A first list has no order: client-go keeps it in a map until it is complete.
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		require.ElementsMatch(c, []string{"added query-api-1", "added query-api-2"}, told())
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	first := told()
 	eventually := func(want ...string) {
 		t.Helper()
-		require.EventuallyWithT(t, func(c *assert.CollectT) { require.Equal(c, want, told()[len(first):]) }, 5*time.Second, 5*time.Millisecond)
+		require.EventuallyWithT(t, func(c *assert.CollectT) { require.Equal(c, want, told()[len(first):]) }, time.Minute, 5*time.Millisecond)
 	}
 	// One request: the list is streamed, and nothing fell back to a list of the old kind.
 	require.Len(t, s.requests(), 1)
@@ -136,7 +136,7 @@ func TestInformer(t *testing.T) {
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		got := told()
 		require.Equal(c, []string{"deleted query-api-1", "added query-api-1"}, got[len(got)-2:])
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	require.Len(t, s.requests(), 1, "the one watch is still going")
 }
 

@@ -238,7 +238,7 @@ func TestProducerWaitsForKafka(t *testing.T) {
 	require.NoError(t, err)
 	defer client.Close()
 	createTopic(t, client)
-	require.Eventually(t, func() bool { sent, _ := p.Counts(); return sent == 1 }, 15*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { sent, _ := p.Counts(); return sent == 1 }, time.Minute, 20*time.Millisecond)
 	require.Equal(t, "early", string(consume(t, broker, 1)[0].Value))
 	require.NoError(t, p.Close(t.Context()))
 }
@@ -255,7 +255,7 @@ func TestProducerWithoutKafka(t *testing.T) {
 	for range 20_500 {
 		p.Send(t.Context(), logs.Line{Service: "flink", Text: "x"})
 	}
-	require.Eventually(t, func() bool { _, lost := p.Counts(); return lost == 500 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { _, lost := p.Counts(); return lost == 500 }, time.Minute, 5*time.Millisecond)
 	require.Equal(t, 1, strings.Count(text.String(), "log lines do not arrive"))
 	ctx, cancel := withTimeout(t, 100*time.Millisecond)
 	defer cancel()

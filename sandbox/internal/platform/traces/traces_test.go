@@ -375,7 +375,7 @@ func TestSpansWaitForTheirReceiver(t *testing.T) {
 	server := &http.Server{Handler: r.handler()}
 	go func() { _ = server.Serve(place) }()
 	t.Cleanup(func() { _ = server.Close() })
-	require.Eventually(t, func() bool { return s.Sent() == 9 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Sent() == 9 }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, s.Close(t.Context()))
 }
 
