@@ -29,6 +29,7 @@ async function test(name, run, options = {}) {
   }
   const context = await browser.newContext({ viewport: { width: 1500, height: 1100 }, colorScheme: 'dark', ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(60_000); // on a busy machine, too
   const errors = [];
   page.on('pageerror', (e) => errors.push(`the page fails: ${e}`));
   page.on('console', (m) => m.type() === 'error' && !options.refused?.test(m.text()) && errors.push(`the page complains: ${m.text()} ${m.location().url}`));
@@ -49,7 +50,7 @@ async function test(name, run, options = {}) {
 const settled = (page) => page.waitForFunction(() => {
   const all = [...document.querySelectorAll('[data-panel]')];
   return all.length > 0 && all.filter((p) => p.getBoundingClientRect().top < innerHeight).every((p) => /Done|Error/.test(p.dataset.state));
-}, undefined, { timeout: 60_000 });
+});
 
 async function picture(page, name) {
   if (pictures) {
@@ -140,7 +141,7 @@ await test('times are those of the zone that is chosen', async (page) => {
   await page.getByRole('combobox', { name: /Time zone picker/i }).click();
   await page.getByText('Coordinated Universal Time').last().click();
   await page.waitForURL(/timezone=utc/);
-  await until('the lines are told in UTC', async () => await age('Z') < 600_000, 30);
+  await until('the lines are told in UTC', async () => await age('Z') < 600_000);
 }, { timezoneId: 'Asia/Tokyo' });
 
 await test('the legend shows one series, and all again', async (page) => {
@@ -197,7 +198,7 @@ await test('a tooltip names the series, a link leads to the log lines of its ser
   await page.locator('[data-panel="1"] details.links summary').click();
   await page.getByRole('link', { name: 'Log lines of shipping-collector' }).first().click();
   await page.waitForURL(/\/explore\?.*panes=/);
-  await page.getByRole('list', { name: 'Log lines' }).waitFor({ timeout: 15_000 });
+  await page.getByRole('list', { name: 'Log lines' }).waitFor();
   await page.locator('.log').first().waitFor();
   assert.deepEqual([...new Set(await page.locator('.log-service').allInnerTexts())], ['shipping-collector']);
   await picture(page, 'explore-logs');
@@ -207,16 +208,16 @@ await test('a tooltip names the series, a link leads to the log lines of its ser
     await lines.nth(i).click();
   }
   const id = new URL(await trace.first().getAttribute('href'), base).searchParams.get('trace');
-  await until('Jaeger has the trace', async () => (await fetch(`${base}/api/datasources/proxy/uid/jaeger/api/traces/${id}`)).ok, 30);
+  await until('Jaeger has the trace', async () => (await fetch(`${base}/api/datasources/proxy/uid/jaeger/api/traces/${id}`)).ok);
   await trace.first().click();
-  await page.locator('.span').first().waitFor({ timeout: 15_000 });
+  await page.locator('.span').first().waitFor();
   assert.ok(await page.locator('.span').count() > 2, 'a trace has spans');
   await page.locator('.span-title').nth(1).click();
   await page.locator('.span-details').waitFor();
   await accessible(page);
   await picture(page, 'explore-trace');
   await page.getByRole('link', { name: 'its log lines' }).click();
-  await page.locator('.log').first().waitFor({ timeout: 15_000 });
+  await page.locator('.log').first().waitFor();
 });
 
 await test('firing alerts are marked in the charts', async (page) => {
@@ -244,21 +245,21 @@ await test('PromQL is completed, asked and drawn', async (page) => {
   await page.goto(base + '/explore');
   await page.locator('.cm-content').click();
   await page.keyboard.type('collector_messages_rec');
-  await page.locator('.cm-tooltip-autocomplete').getByText('collector_messages_received_total').waitFor({ timeout: 10_000 });
+  await page.locator('.cm-tooltip-autocomplete').getByText('collector_messages_received_total').waitFor();
   // A list that has only just opened does not take Enter yet: a typist may mean the query.
   await until('the completion is taken', async () => {
     await page.keyboard.press('Enter');
     return (await page.locator('.cm-content').textContent()) === 'collector_messages_received_total';
-  }, 10);
+  });
   await page.keyboard.type('{');
-  await page.locator('.cm-tooltip-autocomplete').getByText('service', { exact: true }).waitFor({ timeout: 10_000 });
+  await page.locator('.cm-tooltip-autocomplete').getByText('service', { exact: true }).waitFor();
   await page.keyboard.press('Escape');
   await page.keyboard.press('Control+a');
   await page.keyboard.type('sum by (job) (rate(collector_messages_received_total[$__rate_interval]))');
   await page.keyboard.press('Escape'); // the completion's list
   await page.locator('.cm-tooltip-autocomplete').waitFor({ state: 'detached' });
   await page.keyboard.press('Enter');
-  await page.locator('.u-over').first().waitFor({ timeout: 10_000 });
+  await page.locator('.u-over').first().waitFor();
   await page.getByRole('region', { name: 'Series' }).getByText('shipping-collector').waitFor();
   assert.equal(await page.locator('.cm-lintRange-error').count(), 0, "Grafana's variables are no mistakes");
   await picture(page, 'explore-metrics');
@@ -276,13 +277,13 @@ await test('log lines are narrowed by a field', async (page) => {
   await page.getByRole('button', { name: 'Only lines with this level' }).click();
   await page.waitForURL(/query=level/);
   // Until the answer comes, the lines of before are shown.
-  await until('all lines are of one level', async () => new Set(await page.locator('.log-level').allInnerTexts()).size === 1, 30);
+  await until('all lines are of one level', async () => new Set(await page.locator('.log-level').allInnerTexts()).size === 1);
 });
 
 await test('a fault is set and mended', async (page) => {
   await page.goto(base + '/');
   await page.getByText('prometheus').first().waitFor();
-  await until('every component is ready', async () => await page.locator('.state-ready').count() === await page.locator('.columns table tbody tr').count(), 30);
+  await until('every component is ready', async () => await page.locator('.state-ready').count() === await page.locator('.columns table tbody tr').count());
   await page.getByLabel('Break').selectOption('cache-cold');
   await page.getByRole('button', { name: 'Break it' }).click();
   const row = page.locator('.faults li', { hasText: 'cache-cold' }).first();
