@@ -46,8 +46,8 @@ type Options struct {
 // Of are the options for a stack, with the rule files that its Prometheus loads.
 func Of(s *stack.Stack) (Options, error) {
 	o := Options{Catalogue: s.Path(stack.MetricsFile), Root: s.Root()}
-	if file := s.Path("slos.yaml"); exists(file) {
-		o.SLOs = file
+	if s.Has(stack.SLOsFile) {
+		o.SLOs = s.Path(stack.SLOsFile)
 	}
 	if c, err := s.Component("alertmanager"); err == nil && len(c.Config) > 0 {
 		o.Alertmanager = s.Path(c.Config[0])
@@ -61,11 +61,6 @@ func Of(s *stack.Stack) (Options, error) {
 	var err error
 	o.Rules, err = s.RuleFiles()
 	return o, err
-}
-
-func exists(file string) bool {
-	_, err := os.Stat(file)
-	return err == nil
 }
 
 // Run checks every query of the files. It is one result for each file that is in order, and one for each fault. The

@@ -48,8 +48,8 @@ func checkPlatform(_ context.Context, in embedded.Input) error {
 		return nil
 	}
 	err := platform.Check(platform.Config{StackDir: in.Stack.Dir, Replace: in.Replace, Join: in.Join, Faults: in.Faults})
-	if file := in.Stack.Path(contract.SchemaFile); exists(file) {
-		_, schemaErr := contract.ReadLogStandard(file)
+	if in.Stack.Has(contract.SchemaFile) {
+		_, schemaErr := contract.ReadLogStandard(in.Stack.Path(contract.SchemaFile))
 		err = errors.Join(err, schemaErr)
 	}
 	return err
@@ -80,14 +80,13 @@ func checkNotifications(_ context.Context, in embedded.Input) error {
 
 // checkObjectives reads slos.yaml, of which Prometheus' rules are made.
 func checkObjectives(_ context.Context, in embedded.Input) error {
-	file := in.Stack.Path(slo.Source)
 	if !in.Runs("prometheus") {
 		return nil
 	}
-	if !exists(file) {
+	if !in.Stack.Has(slo.Source) {
 		return slo.Orphans(in.Stack)
 	}
-	_, err := stack.LoadSLOs(file)
+	_, err := stack.LoadSLOs(in.Stack.Path(slo.Source))
 	return err
 }
 

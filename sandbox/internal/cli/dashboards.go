@@ -81,13 +81,13 @@ func dashboardsWith(t *testRun, exclude string) ([]*dashboards.Dashboard, *judge
 	if opt.Limits, err = dashboards.ReadLimits(files); err != nil {
 		return nil, nil, err
 	}
-	if metrics := t.stack.Path(stack.MetricsFile); exists(metrics) {
-		if opt.PromQL, err = dashboards.KnownSeries(metrics, files); err != nil {
+	if t.stack.Has(stack.MetricsFile) {
+		if opt.PromQL, err = dashboards.KnownSeries(t.stack.Path(stack.MetricsFile), files); err != nil {
 			return nil, nil, err
 		}
 	}
-	if template := t.stack.Path("elasticsearch/index-template.json"); exists(template) {
-		if opt.Lucene, err = dashboards.KnownFields(template); err != nil {
+	if template := "elasticsearch/index-template.json"; t.stack.Has(template) {
+		if opt.Lucene, err = dashboards.KnownFields(t.stack.Path(template)); err != nil {
 			return nil, nil, err
 		}
 	}

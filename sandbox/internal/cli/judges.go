@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -75,7 +74,7 @@ func judgeConfiguration(ctx context.Context, t *testRun) (*judged, error) {
 		began := time.Now()
 		r.Add(resultOf(suite, "every alert says what its notification needs", t.stack.CheckAlerts(), time.Since(began)))
 	}
-	if file := t.stack.Path(stack.MetricsFile); exists(file) {
+	if file := t.stack.Path(stack.MetricsFile); t.stack.Has(stack.MetricsFile) {
 		promtool, err := embedded.FindPrograms(ctx, t.stack, "", []string{"promtool"}, t.progress)
 		if err != nil {
 			return nil, err
@@ -125,7 +124,7 @@ func (c *testCatalogue) Run(ctx context.Context, con *console) error {
 }
 
 func judgeCatalogue(_ context.Context, t *testRun) (*judged, error) {
-	if _, err := os.Stat(t.stack.Path(stack.MetricsFile)); errors.Is(err, os.ErrNotExist) {
+	if !t.stack.Has(stack.MetricsFile) {
 		return &judged{report: &report.Report{Results: []report.Result{{
 			Suite: catalogue.Suite, Name: "queries ask for what is there", Status: report.Skip, Detail: "the stack has no " + stack.MetricsFile,
 		}}}}, nil
@@ -199,8 +198,8 @@ func judgeRules(coverage float64, inProcess, allowUnmentioned bool, coverageFile
 			if opt.Rules, err = t.stack.RuleFiles(); err != nil {
 				return nil, err
 			}
-			if file := t.stack.Path(slo.Source); exists(file) {
-				if opt.Queries, err = rules.Queries(file); err != nil {
+			if t.stack.Has(slo.Source) {
+				if opt.Queries, err = rules.Queries(t.stack.Path(slo.Source)); err != nil {
 					return nil, err
 				}
 			}

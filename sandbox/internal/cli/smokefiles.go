@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/slo"
@@ -28,10 +27,10 @@ func fileChecks(s *stack.Stack) []smoke.FileCheck {
 			Name: "every alert leads to its place in the runbook", Judge: func(context.Context) error { return s.CheckRunbook() },
 		})
 	}
-	if _, err := os.Stat(s.Path(slo.Source)); err == nil {
+	if s.Has(slo.Source) {
 		all = append(all, smoke.FileCheck{Name: "the objectives' rules are those of " + slo.Source, Judge: judgedAs(s, judgeSLOs)})
 	}
-	if _, err := os.Stat(s.Path("grafana/dashboards")); err == nil {
+	if s.Has("grafana/dashboards") {
 		all = append(all, smoke.FileCheck{Name: "dashboards ask for what is there", Judge: judgedAs(s, judgeDashboards)})
 	}
 	return all

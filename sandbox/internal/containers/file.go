@@ -80,7 +80,7 @@ func load(s *stack.Stack) (*file, error) {
 		}
 		r := f.Containers[name]
 		for dir := range r.Mounts {
-			if _, err := os.Stat(s.Path(dir)); err != nil {
+			if !s.Has(dir) {
 				return nil, &stack.FileError{File: path, Line: lineOf(root, "containers", name, "mounts"), Msg: fmt.Sprintf("container %q: mounts %s, which is not there", name, dir)}
 			}
 		}

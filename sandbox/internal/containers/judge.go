@@ -3,9 +3,7 @@ package containers
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -22,10 +20,10 @@ var secretKeys = map[string]string{
 }
 
 // Judge says what in a stack's FileName leads nowhere: a component that is not there, a directory, a file that a program
-// is told of and no mount has, a secret that Alertmanager would look for elsewhere, a server where nobody looks for it. A stack without the file is right.
-// Errors are *stack.FileError.
+// is told of and no mount has, a secret that Alertmanager would look for elsewhere, a server where nobody looks for it. A
+// stack without the file is right. Errors are *stack.FileError.
 func Judge(s *stack.Stack) error {
-	if _, err := os.Stat(s.Path(FileName)); errors.Is(err, fs.ErrNotExist) {
+	if !s.Has(FileName) {
 		return nil
 	}
 	f, err := load(s)
@@ -91,8 +89,7 @@ func (r recipe) absent(s *stack.Stack, arg string) (string, bool) {
 	}
 	for from, to := range r.Mounts {
 		if rest, ok := strings.CutPrefix(file, to+"/"); ok {
-			_, err := os.Stat(s.Path(path.Join(from, rest)))
-			return file, err != nil
+			return file, !s.Has(path.Join(from, rest))
 		}
 	}
 	return file, true

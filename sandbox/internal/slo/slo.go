@@ -33,7 +33,7 @@ import (
 const Dir = "prometheus/slo"
 
 // Source is the file that they are generated from, below the stack directory.
-const Source = "slos.yaml"
+const Source = stack.SLOsFile
 
 // BudgetFile has the rules that all objectives share.
 const BudgetFile = "error-budget.yml"

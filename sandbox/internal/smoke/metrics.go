@@ -61,7 +61,7 @@ func metricChecks(e *env) []*check {
 
 // objectives are the selectors of slos.yaml, and the check of them.
 func (e *env) objectives(recorded map[string]bool) ([]selector, *check) {
-	file := e.stack.Path("slos.yaml")
+	file := e.stack.Path(stack.SLOsFile)
 	slos, err := stack.LoadSLOs(file)
 	if err != nil {
 		return nil, broken("prometheus: which series the SLOs select is known", file, err)

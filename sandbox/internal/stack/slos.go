@@ -12,6 +12,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// SLOsFile has the service level objectives, below the stack directory.
+const SLOsFile = "slos.yaml"
+
 // SLOs are the service level objectives of slos.yaml.
 type SLOs struct {
 	// Window is the time over which every objective holds, such as 30d.

@@ -154,6 +154,12 @@ func read(dir string) (*Stack, *yaml.Node, error) {
 // Path is the absolute path of a file of the stack directory.
 func (s *Stack) Path(name string) string { return filepath.Join(s.Dir, filepath.FromSlash(name)) }
 
+// Has says whether the stack directory has such a file or directory.
+func (s *Stack) Has(name string) bool {
+	_, err := os.Stat(s.Path(name))
+	return err == nil
+}
+
 // Root is the directory that holds the stack directory: the repository.
 func (s *Stack) Root() string { return filepath.Dir(s.Dir) }
 

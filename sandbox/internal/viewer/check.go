@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -69,7 +68,7 @@ func Check(s *stack.Stack) error {
 			errs = append(errs, pattern.read(s, file))
 		}
 	}
-	if _, err := os.Stat(s.Path("grafana/dashboards")); err == nil {
+	if s.Has("grafana/dashboards") {
 		_, err := dashboards.Load(s.Path("grafana/dashboards"))
 		errs = append(errs, err)
 	}
