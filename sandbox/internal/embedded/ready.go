@@ -86,7 +86,7 @@ func setupOf(client *http.Client, s *stack.Stack, c stack.Component, addresses s
 					}
 				}
 				return &stack.FileError{
-					File: file, Line: locate.First(data, reasons[len(reasons)-1]),
+					File: file, Line: max(1, locate.First(data, reasons[len(reasons)-1])),
 					Msg: fmt.Sprintf("%s refuses it (PUT %s): %s", c.Name, put.Put, strings.Join(reasons, ": ")),
 				}
 			}

@@ -3,6 +3,7 @@ package locate
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,7 @@ var (
 	anchored = regexp.MustCompile("`(?:\\^\\(\\?s:)?(.+?)(?:\\)\\$)?`")
 	// Jaeger names places so: service::pipelines::traces.
 	nested      = regexp.MustCompile(`(?:\w+::)+(\w+)`)
+	pair        = regexp.MustCompile(`\((\w+): ([^()\s]+)\)`)
 	invalidKeys = regexp.MustCompile(`invalid keys: ([^,\s]+)`)
 	unknownName = regexp.MustCompile(`unknown (?:field|key|setting|parameter|property|option) ["'\[]([^"'\]]+)`)
 	jobName     = regexp.MustCompile(`job name "([^"]+)"`)
@@ -41,9 +43,15 @@ func Line(data []byte, message string) int {
 		return line
 	}
 	if m := nested.FindStringSubmatch(message); m != nil {
-		words = append(words, m[1])
+		// What is missing stands nowhere, and what it would belong to does.
+		for _, name := range slices.Backward(strings.Split(m[0], "::")) {
+			words = append(words, name)
+		}
 	}
 	if line := ofWords(lines, words); line > 0 {
+		return line
+	}
+	if line := ofLack(data, lines, message); line > 0 {
 		return line
 	}
 	// What stands after the last colon is often the text that was not liked.
@@ -72,6 +80,13 @@ func First(data []byte, message string) int {
 	lines := strings.Split(string(data), "\n")
 	if line := ofWords(lines, words); line > 0 {
 		return line
+	}
+	// Elasticsearch quotes settings in brackets: (min_age: 30d). What is told last is what is in the wrong place.
+	for _, m := range slices.Backward(pair.FindAllStringSubmatch(message, -1)) {
+		value := regexp.MustCompile(`"` + m[1] + `"\s*:\s*"?` + regexp.QuoteMeta(m[2]) + `"?[\s,}]*$`)
+		if line := only(lines, value.MatchString); line > 0 {
+			return line
+		}
 	}
 	// In JSON, what is told as index.number_of_shards is nested.
 	for i, word := range words {

@@ -46,3 +46,40 @@ func TestLine(t *testing.T) {
 	assert.Equal(t, 8, locate.First([]byte(sample), `failed to parse [service]: unknown field "pager_configs"`))
 	assert.Equal(t, 2, locate.First([]byte(sample), `no type [15] in [pager]`))
 }
+
+const lacking = `groups:
+  - name: ""
+    interval: 5
+receivers:
+  - name: pager
+  - pager_configs: []
+scrape_configs:
+  - job_name: redis
+    kubernetes_sd_configs:
+      - namespaces: []
+  - static_configs:
+      - targets: [""]
+route:
+  repeat_interval: 0h
+service:
+  extensions: []
+`
+
+func TestLineOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]int{
+		`Groupname must not be empty`:                                         2,
+		`not a valid duration string: "5"`:                                    3,
+		`missing name in receiver`:                                            6,
+		`role missing (one of: pod, service)`:                                 10,
+		`job_name is empty`:                                                   11,
+		`repeat_interval cannot be zero`:                                      14,
+		`service::pipelines: service must have at least one pipeline`:         15,
+		`two values are empty, and this is about neither or both of them: ""`: 0,
+	} {
+		assert.Equal(t, want, locate.Line([]byte(lacking), message), message)
+	}
+	assert.Equal(t, 2, locate.Line([]byte("a: b\nc: [\"\", d]\n"), `'c[0]' id must not be empty`))
+	assert.Equal(t, 3, locate.First([]byte("{\"delete\": {\n\"min_age\": \"30d\"}, \"warm\": {\n\"min_age\": \"200d\" }}"),
+		"run the delete phase (min_age: 30d) before the warm phase (min_age: 200d)."))
+}

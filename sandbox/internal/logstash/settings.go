@@ -216,7 +216,9 @@ func (s *Settings) set(set setting, value string, pipeline bool) error {
 	}
 	switch set.key {
 	case "pipeline.id":
-		s.ID = value
+		if s.ID = value; value == "" {
+			return fail("a pipeline needs an id: its dead letter queue and its statistics are found by it")
+		}
 	case "pipeline.workers":
 		return positive(&s.Workers)
 	case "pipeline.batch.size":

@@ -62,6 +62,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"a variable that is not set", "node.name: ${NO_SUCH}\n", pipeline, "logstash.yml:1: setting node.name: cannot evaluate ${NO_SUCH}"},
 		{"no pipelines", "", "", "pipelines.yml:1: expected a list of pipelines"},
 		{"one id twice", "", pipeline + pipeline, "pipelines.yml:3: pipeline.id \"main\" stands twice"},
+		{"no id", "", "- pipeline.id: \"\"\n  path.config: pipeline/*.conf\n", "pipelines.yml:1: setting pipeline.id: a pipeline needs an id"},
 		{"no files", "", "- pipeline.id: main\n", "has no files"},
 		{"files that are not there", "", "- pipeline.id: main\n  path.config: other/*.conf\n", "pipelines.yml:2: setting path.config: no file at"},
 		{"a setting of the node in a pipeline", "", "- pipeline.id: main\n  path.config: pipeline/*.conf\n  api.http.port: 9601\n", "pipelines.yml:3: setting api.http.port: belongs into logstash.yml"},

@@ -190,14 +190,14 @@ var brokenLogs = []breakage{
 		breaks: func(w *world) {
 			w.checksIn("log-standard.schema.json", `[0-9a-f]{32}`, `[0-9a-f]{36}`)
 		},
-		fails: []string{platformStandard}, says: "1 of 1 are not: trace_id:",
+		fails: []string{platformStandard}, says: "1 of 1 are not: trace_id:", at: "log-standard.schema.json:17",
 	},
 	{
 		name: "the log standard takes what no text is",
 		breaks: func(w *world) {
 			w.checksIn("log-standard.schema.json", `"message": { "type": "string", "minLength": 1 }`, `"message": {}`)
 		},
-		fails: []string{platformStandard}, says: "a line whose message is no text",
+		fails: []string{platformStandard}, says: "a line whose message is no text", at: "log-standard.schema.json:19",
 	},
 	{
 		name:   "the log standard has a keyword that is none",

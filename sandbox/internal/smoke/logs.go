@@ -239,7 +239,9 @@ func (e *env) fieldsAreTyped(ctx context.Context) (string, error) {
 			"gte": when.Format(time.RFC3339Nano), "lt": when.Add(time.Millisecond).Format(time.RFC3339Nano),
 		}))},
 		{"trace_id is a keyword", all(this, term("trace_id", e.traceID()))},
+		{"span_id is a keyword", all(this, term("span_id", e.spanID("validate")))},
 		{"level is a keyword", all(this, term("level", "INFO"))},
+		{"service is a keyword", all(this, term("service", logService))},
 		{"metadata is searchable by its keys", all(this, term("metadata.carrier", "fedex"))},
 	}
 	var faults []string

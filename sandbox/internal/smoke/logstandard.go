@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,8 +35,11 @@ const kept = 50
 
 func (e *env) standardKept(ctx context.Context, standard *contract.LogStandard) (string, error) {
 	// No text could be searched for in a message that is an object.
+	file := e.stack.Path(contract.SchemaFile)
 	if text := e.logs.text(lineRefused); standard.Judge(text) == nil {
-		return "", final(&mismatch{"the log standard refuses a line whose message is no text", "it takes " + excerpt([]byte(text)), ""})
+		return "", final(at(file, max(1, lineOfJSON(file, "properties.message")), &mismatch{
+			"the log standard refuses a line whose message is no text", "it takes " + excerpt([]byte(text)), "",
+		}))
 	}
 	consumer, err := kgo.NewClient(
 		kgo.SeedBrokers(e.addr.Of("kafka", "broker")), kgo.ClientID("sandbox-smoke"), kgo.ConsumeTopics(logTopic),
@@ -48,6 +52,7 @@ func (e *env) standardKept(ctx context.Context, standard *contract.LogStandard) 
 	defer cancel()
 	seen, bad := 0, 0
 	var first error
+	line := 1
 	for more := true; more && seen < kept && ctx.Err() == nil; {
 		poll, done := context.WithTimeout(ctx, 300*time.Millisecond)
 		fetches := consumer.PollFetches(poll)
@@ -65,6 +70,8 @@ func (e *env) standardKept(ctx context.Context, standard *contract.LogStandard) 
 			if err := standard.Judge(string(r.Value)); err != nil {
 				if bad++; first == nil {
 					first = fmt.Errorf("%w, in %s", err, excerpt(r.Value))
+					field, _, _ := strings.Cut(err.Error(), ":")
+					line = max(1, lineOfJSON(file, "properties."+field))
 				}
 			}
 		})
@@ -73,9 +80,9 @@ func (e *env) standardKept(ctx context.Context, standard *contract.LogStandard) 
 	case seen == 0:
 		return "", &mismatch{"lines of the platform's services in " + logTopic, "none", "the log of platform"}
 	case bad > 0:
-		return "", final(&mismatch{
+		return "", final(at(file, line, &mismatch{
 			"every line of a service is as the log standard says", fmt.Sprintf("%d of %d are not: %v", bad, seen, first), "",
-		})
+		}))
 	}
 	return fmt.Sprintf("%d lines", seen), nil
 }

@@ -133,7 +133,20 @@ func (e *editor) matches(node *yaml.Node, pattern string) error {
 	if len(found) == 0 {
 		return e.fail(node, "%s matches no file (%s)", node.Value, pattern)
 	}
+	if dir := directory(found); dir != "" {
+		return e.fail(node, "%q matches the directory %s: name files, such as %s", node.Value, dir, filepath.Join(node.Value, "*"+filepath.Ext(e.file)))
+	}
 	return nil
+}
+
+// directory is the first of these that is one; empty where none is.
+func directory(paths []string) string {
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return path
+		}
+	}
+	return ""
 }
 
 func (s *Stack) renderPrometheus(e *editor, run RunContext) ([]Rendered, error) {

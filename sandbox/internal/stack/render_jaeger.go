@@ -24,9 +24,12 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 		for i, child := range node.Content {
 			isValue := node.Kind == yaml.MappingNode && i%2 == 1
 			if isValue && node.Content[i-1].Value == "endpoint" && child.Kind == yaml.ScalarNode {
-				_, port, err := net.SplitHostPort(child.Value)
+				host, port, err := net.SplitHostPort(child.Value)
 				if err != nil {
 					return e.fail(child, "endpoint %q is no host:port", child.Value)
+				}
+				if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+					return e.fail(child, "endpoint %s is Jaeger's own loopback, where no other reaches it; 0.0.0.0:%s listens everywhere", child.Value, port)
 				}
 				j := slices.IndexFunc(c.Ports, func(p Port) bool { return strconv.Itoa(p.Number) == port })
 				if j < 0 {
@@ -47,6 +50,9 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 				return nil, err
 			}
 		}
+	}
+	if err := checkProtocols(e); err != nil {
+		return nil, err
 	}
 	if err := checkHealth(e); err != nil {
 		return nil, err
@@ -75,6 +81,25 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 		}
 	}
 	return nil, nil
+}
+
+// checkProtocols says which of the receivers' protocols has no endpoint: its default is loopback, in a container and
+// here, at a port that this run has not chosen.
+func checkProtocols(e *editor) error {
+	receivers := mapValue(e.root, "receivers")
+	if receivers == nil {
+		return nil
+	}
+	for i := 1; i < len(receivers.Content); i += 2 {
+		protocols := mapValue(receivers.Content[i], "protocols")
+		for j := 0; protocols != nil && j+1 < len(protocols.Content); j += 2 {
+			if key := protocols.Content[j]; mapValue(protocols.Content[j+1], "endpoint") == nil {
+				return e.fail(key, "receiver %s: protocol %s has no endpoint, and its default is Jaeger's own loopback, where no other reaches it: write endpoint: 0.0.0.0:PORT",
+					receivers.Content[i-1].Value, key.Value)
+			}
+		}
+	}
+	return nil
 }
 
 // checkHealth says where Jaeger's health is not to be found: by its first version, which is the default, the extension reads

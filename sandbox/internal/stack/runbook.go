@@ -137,6 +137,9 @@ func (s *Stack) RuleFiles() ([]string, error) {
 		if err == nil && len(found) == 0 {
 			err = errors.New("matches no file: no rule of it would be loaded")
 		}
+		if dir := directory(found); err == nil && dir != "" {
+			err = fmt.Errorf("matches the directory %s, which is no rule file", dir)
+		}
 		if err != nil {
 			return &FileError{File: config, Line: pattern.Line, Msg: fmt.Sprintf("rule_files: %s: %v", pattern.Value, err)}
 		}

@@ -128,8 +128,12 @@ func (s *Stack) validateComponent(i int, node *yaml.Node, ports map[int]string) 
 		}
 	}
 	for j, name := range c.Config {
-		if _, err := os.Stat(s.Path(name)); err != nil {
+		info, err := os.Stat(s.Path(name))
+		if err != nil {
 			return fail(element(mapValue(node, "config"), j), "%s: %v", name, errors.Unwrap(err))
+		}
+		if info.IsDir() {
+			return fail(element(mapValue(node, "config"), j), "%q is a directory: name its files", name)
 		}
 	}
 	for j := range c.Setup {

@@ -104,6 +104,9 @@ func (c *sourceChecker) escapes(node *yaml.Node) {
 // fields holds the names of fields against the index template whose indices the data source reads.
 func (c *sourceChecker) fields(jsonData *yaml.Node) {
 	index := key(jsonData, "index")
+	if at := key(jsonData, "timeField"); at.Value == "" {
+		c.fail(at, "jsonData needs a timeField: without it Grafana refuses every query of the data source")
+	}
 	templates, err := c.templates()
 	if err != nil {
 		c.errs = append(c.errs, err)

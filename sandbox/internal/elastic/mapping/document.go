@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -399,7 +398,7 @@ func (p *Parser) put(f *Field, s string, quoted bool) error {
 		}
 		p.doc.Nums = append(p.doc.Nums, NumValue{f, v})
 	case Keyword:
-		if f.IgnoreAbove > 0 && len(s) > f.IgnoreAbove && utf8.RuneCountInString(s) > f.IgnoreAbove {
+		if f.TooLong(s) {
 			p.ignore(f.Name)
 			return nil
 		}
@@ -481,7 +480,7 @@ func (p *Parser) flatValue(f *Field, key, s string) error {
 	if key == "" {
 		return p.malformed(f, p.begin, s, eserr.New(400, "parsing_exception", "Failed to parse object: expecting token of type [START_OBJECT] but found [VALUE_STRING]"))
 	}
-	if f.IgnoreAbove > 0 && len(s) > f.IgnoreAbove && utf8.RuneCountInString(s) > f.IgnoreAbove {
+	if f.TooLong(s) {
 		p.ignore(f.Name)
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"obsandbox/sandbox/internal/elastic/analysis"
 	"obsandbox/sandbox/internal/elastic/dates"
@@ -44,8 +45,9 @@ type Field struct {
 	Norms           bool
 	IgnoreMalformed bool
 	Coerce          bool
-	// IgnoreAbove is the most characters a keyword may have; longer ones are not indexed. 0 is no limit.
-	IgnoreAbove int
+	// IgnoreAbove is the most characters a keyword may have; longer ones are not indexed: with 0, none is but the empty
+	// one. nil is no limit.
+	IgnoreAbove *int
 	Scaling     float64
 	Format      *dates.Format
 	Analyzer    analysis.Analyzer
@@ -270,3 +272,8 @@ func join(parent, leaf string) string {
 
 // base is the last part of a dotted path.
 func base(name string) string { return path.Ext("." + name)[1:] }
+
+// TooLong says whether a text has more characters than ignore_above lets the field have.
+func (f *Field) TooLong(text string) bool {
+	return f.IgnoreAbove != nil && len(text) > *f.IgnoreAbove && utf8.RuneCountInString(text) > *f.IgnoreAbove
+}

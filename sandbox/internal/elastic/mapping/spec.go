@@ -158,7 +158,7 @@ func (m *Mapping) param(f *Field, key string, value any) (err error) {
 			return fail("Failed to parse mapping: [%s] must be a positive number, got [%v]", key, value)
 		}
 		if key == "ignore_above" {
-			f.IgnoreAbove = n
+			f.IgnoreAbove = &n
 		}
 	case "scaling_factor":
 		if f.Scaling, err = strconv.ParseFloat(fmt.Sprint(value), 64); err != nil || f.Scaling <= 0 {

@@ -357,7 +357,7 @@ func fieldValue(f *mapping.Field, v *xcontent.Value, format *dates.Format) (any,
 		}
 		return f.Output(n), true
 	}
-	if f.IgnoreAbove > 0 && len([]rune(text)) > f.IgnoreAbove {
+	if f.TooLong(text) {
 		return nil, false
 	}
 	if f.Normalize != nil {

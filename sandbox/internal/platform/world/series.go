@@ -82,7 +82,7 @@ func (w *World) histogram(h *host, metric string, labels ...string) *Series {
 func (w *World) bind(h *host, kind stack.MetricType, metric string, labels []string) *Series {
 	m, ok := w.cat.Metric(metric)
 	if !ok {
-		w.disagree(0, "the simulated platform exposes %s %s, and the catalogue does not have it", kind, metric)
+		w.disagree(w.cat.Metrics[0].Line, "the simulated platform exposes %s %s, and the catalogue does not have it", kind, metric)
 		return &Series{}
 	}
 	s := &Series{Metric: m, Labels: labels}

@@ -188,7 +188,7 @@ func TestACatalogueThatTheWorldDoesNotAgreeWith(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, old, new, want string }{
 		{"a metric too much", "  - name: redis_up\n", "  - name: redis_down\n    type: gauge\n    unit: boolean\n    exposed_by: [redis]\n    meaning: x\n  - name: redis_up\n", "redis_down is not exposed by redis"},
-		{"a metric too little", "  - name: redis_up\n", "  - name: redis_down\n", "exposes gauge redis_up, and the catalogue does not have it"},
+		{"a metric too little", "  - name: redis_up\n", "  - name: redis_down\n", "metrics.yaml:10: the simulated platform exposes gauge redis_up, and the catalogue does not have it"},
 		{"another type", "  - name: collector_messages_published_total\n    type: counter\n", "  - name: collector_messages_published_total\n    type: gauge\n    foreign: true\n", "collector_messages_published_total is a gauge here, and a counter in the simulated platform"},
 		{"another label", "labels: {status: [success, error]}", "labels: {}", "collector_messages_received_total has 0 labels here, and 1 in"},
 		{"a value too little", "labels: {status: [success, error]}", "labels: {status: [success]}", `label status of collector_messages_received_total is "error"`},
