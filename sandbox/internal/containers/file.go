@@ -60,6 +60,16 @@ type recipe struct {
 	} `yaml:"simulated"`
 }
 
+// env are the variables of the recipe's containers, by themselves or as the nodes of the production topology.
+func (r recipe) env(production bool) map[string]string {
+	all := map[string]string{}
+	maps.Copy(all, r.Env)
+	if production {
+		maps.Copy(all, r.Production.Env)
+	}
+	return all
+}
+
 type secret struct {
 	File  string `yaml:"file"`
 	Value string `yaml:"value"`
@@ -84,7 +94,7 @@ func load(s *stack.Stack) (*file, error) {
 				return nil, &stack.FileError{File: path, Line: lineOf(root, "containers", name, "mounts"), Msg: fmt.Sprintf("container %q: mounts %s, which is not there", name, dir)}
 			}
 		}
-		if len(r.Doors) > 0 && len(r.Doors) < max(1, len(r.Production.Nodes)) {
+		if (len(r.Doors) > 0 || r.Outside > 0) && len(r.Doors) < max(1, len(r.Production.Nodes)) {
 			return nil, &stack.FileError{File: path, Line: lineOf(root, "containers", name, "doors"), Msg: fmt.Sprintf("container %q: every node needs a door", name)}
 		}
 	}

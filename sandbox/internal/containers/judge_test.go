@@ -42,6 +42,23 @@ func TestJudge(t *testing.T) {
 		{"a node that is none", elasticsearch, "NODES:es-node-1,", "NODES:es-node-0,", "elasticsearch.yml:13: cluster.initial_master_nodes: es-node-0 is no node: containers.yaml has es-node-1, es-node-2, es-node-3"},
 		{"nodes that are none", elasticsearch, "discovery.seed_hosts: ${ES_SEED_HOSTS:es-node-1,es-node-2,es-node-3}", "discovery.seed_hosts: [es-node-1, es-nodes-2:9300]", "elasticsearch.yml:12: discovery.seed_hosts: es-nodes-2:9300 is no node"},
 		{"a node of another name", FileName, "ES_INITIAL_MASTER_NODES: es-node-1,", "ES_INITIAL_MASTER_NODES: es-1,", `containers.yaml:63: container "elasticsearch": ES_INITIAL_MASTER_NODES, for cluster.initial_master_nodes: es-1 is none of its nodes`},
+		{"a node that is never alone", elasticsearch, "${ES_DISCOVERY_TYPE:", "${ES_DISCOVERY_TIPE:", `elasticsearch.yml:11: discovery.type is "multi-node": a node by itself would wait for others for ever`},
+		{"a node that is alone and is not", FileName, `ES_INITIAL_MASTER_NODES: ""`, "ES_INITIAL_MASTER_NODES: elasticsearch", "containers.yaml:52: cluster.initial_master_nodes: elasticsearch, and discovery.type is single-node: Elasticsearch refuses both"},
+		{"a node by itself that knows others", FileName, `ES_SEED_HOSTS: ""`, "ES_SEED_HOSTS: es-node-1", `containers.yaml:51: container "elasticsearch": ES_SEED_HOSTS, for discovery.seed_hosts: es-node-1 is no node`},
+		{"nodes that know nobody", elasticsearch, "${ES_SEED_HOSTS:es-node-1,es-node-2,es-node-3}", `""`, "elasticsearch.yml:12: discovery.seed_hosts is empty in production: 3 nodes"},
+		{"three clusters", FileName, "ES_DISCOVERY_TYPE: multi-node", "ES_DISCOVERY_TYPE: single-node", "containers.yaml:61: discovery.type is single-node in production: each of 3 nodes would be a cluster of its own"},
+		{"an address that is none", elasticsearch, "network.host: 0.0.0.0", "network.host: 0.0.0.0x", "elasticsearch.yml:9: network.host: 0.0.0.0x is no address"},
+		{"no doors", FileName, "    doors: [9092, 19092, 19093]\n", "", `container "kafka": every node needs a door`},
+		{"an empty argument", FileName, "run: [promtool, check, config,", `run: [promtool, "", config,`, `container "prometheus": an empty argument stands among promtool  config`},
+		{"a check without a name", FileName, "name: promtool check config", `name: ""`, `container "prometheus": a check needs a name`},
+		{"a server that is none", FileName, "http://renderer:8081", "http://rendrer:8081", `containers.yaml:163: container "grafana": http://rendrer:8081/render: no container is called rendrer`},
+		{"a server elsewhere", FileName, "http://grafana:3000/", "http://grafana:3001/", `containers.yaml:164: container "grafana": http://grafana:3001/: grafana has no port 3001`},
+		{"a check of a server elsewhere", FileName, "http://elasticsearch:9200/_index", "http://elasticsearch:9201/_index", `container "elasticsearch": http://elasticsearch:9201/_index`},
+		{"a secret without a value", FileName, "value: 0123456789abcdef0123456789abcdef, ", "", `containers.yaml:146: container "alertmanager": secret pagerduty needs a file, and a value`},
+		{"one copy", FileName, "        KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: 3\n", "", `container "kafka": KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR is 1 in production: what one of 3 nodes keeps alone is lost with it`},
+		{"more copies than nodes", FileName, "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: 3", "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: 30", `containers.yaml:42: container "kafka": KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR is 30, and there are 3 nodes`},
+		{"a production of no nodes", FileName, "      nodes: [es-node-1, es-node-2, es-node-3]\n", "", `container "elasticsearch": production has variables and no nodes`},
+		{"another first file", stack.FileName, "      - prometheus/prometheus.yml\n", "", `stack.yaml:87: component "prometheus": prometheus/alerts/collection-layer.yml is the first file of its config, and its container is started with prometheus/prometheus.yml`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

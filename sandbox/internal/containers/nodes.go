@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,9 @@ var listens = map[string]struct {
 
 // clusters are the settings of Elasticsearch that name its nodes.
 var clusters = []string{"discovery.seed_hosts", "cluster.initial_master_nodes"}
+
+// numbers is what is meant as an address of numbers.
+var numbers = regexp.MustCompile(`^\d+(\.\w*)+$`)
 
 // setting is a value of a configuration file, and where it stands.
 type setting struct {
@@ -107,15 +111,29 @@ func checkNodes(s *stack.Stack, f *file, root *yaml.Node) []error {
 		}
 		own := func(key string) stack.FileError { return stack.FileError{File: file, Line: max(1, set[key].line)} }
 		// The images take settings from variables as well: Elasticsearch's by their names, Logstash's in capitals.
-		given := func(key string) (string, stack.FileError) {
+		given := func(key string, production bool) (string, stack.FileError) {
+			env := r.env(production)
+			from := func(name string) stack.FileError {
+				keys := []string{"containers", c.Name, "env", name}
+				if _, ok := r.Production.Env[name]; ok && production {
+					keys = []string{"containers", c.Name, "production", "env", name}
+				}
+				return stack.FileError{File: s.Path(FileName), Line: lineOf(root, keys...)}
+			}
 			for _, name := range []string{key, strings.ToUpper(strings.ReplaceAll(key, ".", "_"))} {
-				if v, ok := r.Env[name]; ok {
-					return v, stack.FileError{File: s.Path(FileName), Line: lineOf(root, "containers", c.Name, "env", name)}
+				if v, ok := env[name]; ok {
+					return v, from(name)
 				}
 			}
-			return set[key].expand(r.Env), own(key)
+			if name, ok := set[key].variable(env); ok {
+				return set[key].expand(env), from(name)
+			}
+			return set[key].expand(env), own(key)
 		}
-		errs = append(errs, checkListens(c, where.hosts, where.port, given)...)
+		errs = append(errs, checkListens(c, where.hosts, where.port, func(key string) (string, stack.FileError) { return given(key, false) })...)
+		if c.Name == "elasticsearch" {
+			errs = append(errs, checkCluster(c, r, given)...)
+		}
 		for _, key := range clusters {
 			at, ok := set[key]
 			if !ok || len(r.Production.Nodes) == 0 {
@@ -124,12 +142,44 @@ func checkNodes(s *stack.Stack, f *file, root *yaml.Node) []error {
 			if node, found := stranger(at.expand(nil), r.Production.Nodes); found {
 				errs = append(errs, say(own(key), "%s: %s is no node: %s has %s", key, node, FileName, strings.Join(r.Production.Nodes, ", ")))
 			}
+			if name, ok := at.variable(r.Env); ok {
+				if node, found := stranger(at.expand(r.Env), []string{c.Name, "${NODE}"}); found {
+					at := stack.FileError{File: s.Path(FileName), Line: lineOf(root, "containers", c.Name, "env", name)}
+					errs = append(errs, say(at, "container %q: %s, for %s: %s is no node; a node by itself knows none but %s", c.Name, name, key, node, c.Name))
+				}
+			}
 			name, ok := at.variable(r.Production.Env)
 			if node, found := stranger(at.expand(r.Production.Env), r.Production.Nodes); found && ok {
 				at := stack.FileError{File: s.Path(FileName), Line: lineOf(root, "containers", c.Name, "production", "env", name)}
 				errs = append(errs, say(at, "container %q: %s, for %s: %s is none of its nodes, %s", c.Name, name, key, node, strings.Join(r.Production.Nodes, ", ")))
 			}
 		}
+	}
+	return errs
+}
+
+// checkCluster says whether Elasticsearch would become a cluster: a node by itself says that it is alone, and several
+// nodes do not.
+func checkCluster(c *stack.Component, r recipe, given func(key string, production bool) (string, stack.FileError)) []error {
+	const discovery, masters = "discovery.type", "cluster.initial_master_nodes"
+	var errs []error
+	alone, at := given(discovery, false)
+	first, where := given(masters, false)
+	switch first = strings.NewReplacer("${NODE}", c.Name).Replace(first); {
+	case alone == "single-node" && first != "":
+		errs = append(errs, say(where, "%s: %s, and %s is single-node: Elasticsearch refuses both; leave it empty for a node by itself", masters, first, discovery))
+	case alone != "single-node" && !slices.Contains(strings.Split(first, ","), c.Name):
+		errs = append(errs, say(at, "%s is %q: a node by itself would wait for others for ever; in its container it must be single-node", discovery, alone))
+	}
+	if len(r.Production.Nodes) < 2 {
+		return errs
+	}
+	providers, _ := given("discovery.seed_providers", true)
+	if names, at := given("discovery.seed_hosts", true); names == "" && providers == "" {
+		errs = append(errs, say(at, "discovery.seed_hosts is empty in production: %d nodes that know nothing of each other become no cluster", len(r.Production.Nodes)))
+	}
+	if together, at := given(discovery, true); together == "single-node" {
+		errs = append(errs, say(at, "%s is single-node in production: each of %d nodes would be a cluster of its own", discovery, len(r.Production.Nodes)))
 	}
 	return errs
 }
@@ -153,6 +203,8 @@ func checkListens(c *stack.Component, hosts []string, port string, given func(ke
 	switch ip := net.ParseIP(strings.Trim(host, "[]")); {
 	case host == "":
 		errs = append(errs, say(at, "%s is not set: %s would listen on its container's loopback, where no other reaches it; 0.0.0.0 listens everywhere", key, c.Name))
+	case ip == nil && numbers.MatchString(host):
+		errs = append(errs, say(at, "%s: %s is no address; 0.0.0.0 listens everywhere", key, host))
 	case ip != nil && ip.IsLoopback(), host == "localhost", host == "_local_":
 		errs = append(errs, say(at, "%s: %s is the container's own loopback, where no other reaches %s; 0.0.0.0 listens everywhere", key, host, c.Name))
 	}

@@ -192,11 +192,7 @@ func (p *Plan) lead(port int, host string, to int) {
 }
 
 func (r recipe) container(c stack.Component, opt Options, node string, id int, simulated bool, hosts []string) Container {
-	out := Container{Host: node, Name: c.Name, Image: c.Image, Mounts: r.Mounts, Env: map[string]string{}, Command: c.Image == ""}
-	maps.Copy(out.Env, r.Env)
-	if opt.Production {
-		maps.Copy(out.Env, r.Production.Env)
-	}
+	out := Container{Host: node, Name: c.Name, Image: c.Image, Mounts: r.Mounts, Env: r.env(opt.Production), Command: c.Image == ""}
 	args := r.Args
 	if opt.Preview && r.Preview != nil {
 		args, out.Mounts, out.Files = r.Preview.Args, r.Preview.Mounts, r.Preview.Files

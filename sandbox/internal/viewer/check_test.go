@@ -32,6 +32,7 @@ func TestCheck(t *testing.T) {
 		{"a type that is none", sources, "type: jaeger", "type: jager", `datasources.yaml:41: data source "Jaeger": type "jager" is not known here`},
 		{"a setting that is none", sources, "timeField:", "timeFeld:", `datasources.yaml:30: data source "Elasticsearch": jsonData has no setting "timeFeld"`},
 		{"no time", sources, `timeField: "@timestamp"`, `timeField: ""`, `datasources.yaml:30: data source "Elasticsearch": jsonData needs a timeField`},
+		{"a link on nothing", sources, "field: trace_id", `field: ""`, `datasources.yaml:34: data source "Elasticsearch": a link of dataLinks needs the field`},
 		{"a nested setting that is none", sources, "customQuery:", "custmQuery:", `jsonData has no setting "tracesToLogsV2.custmQuery"`},
 		{"a variable that provisioning eats", sources, "$${__value.raw}", "${__value.raw}", `datasources.yaml:35: data source "Elasticsearch": Grafana's provisioning`},
 		{"a field that is not mapped", sources, "field: trace_id", "field: trce_id", `datasources.yaml:34: data source "Elasticsearch": the mapping of the index template has no field "trce_id"`},

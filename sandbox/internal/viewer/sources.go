@@ -129,7 +129,11 @@ func (c *sourceChecker) fields(jsonData *yaml.Node) {
 	}
 	names := []*yaml.Node{key(jsonData, "timeField"), key(jsonData, "logMessageField"), key(jsonData, "logLevelField")}
 	for _, link := range key(jsonData, "dataLinks").Content {
-		names = append(names, key(link, "field"))
+		if field := key(link, "field"); field.Value == "" {
+			c.fail(field, "a link of dataLinks needs the field whose value it stands on")
+		} else {
+			names = append(names, field)
+		}
 	}
 	for _, name := range names {
 		if name.Value != "" && !read.has(name.Value) {
