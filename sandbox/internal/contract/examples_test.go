@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"obsandbox/sandbox/internal/contract"
+	"obsandbox/sandbox/internal/ports"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/stack"
 )
@@ -48,15 +49,6 @@ func begin(t *testing.T, dir string, env []string, name string, args ...string) 
 	return bufio.NewScanner(out)
 }
 
-// freeAddress is one that nobody listens at now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // python is an interpreter with the example's packages. They come from the package index, so only who asks gets them.
 func python(t *testing.T, dir string) string {
 	t.Helper()
@@ -78,7 +70,7 @@ func TestExamplesInTheStack(t *testing.T) {
 	for _, example := range []string{"go", "python"} {
 		t.Run(example, func(t *testing.T) {
 			dir := filepath.Join(s.Root(), "examples", example)
-			address := freeAddress(t)
+			address := ports.Address(t)
 			_, port, err := net.SplitHostPort(address)
 			require.NoError(t, err)
 			program, args := "", []string{}

@@ -14,6 +14,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 
 	"obsandbox/sandbox/internal/contract"
+	"obsandbox/sandbox/internal/ports"
 )
 
 // event sends the spans of one event to an OTLP receiver.
@@ -40,7 +41,7 @@ func TestSpansAreReceived(t *testing.T) {
 	for want, stages := range map[string][]string{
 		"": {"validate", "transform", "enrich"}, "process_event lacks the span enrich under it": {"validate", "transform"},
 	} {
-		address := freeAddress(t)
+		address := ports.Address(t)
 		sent := make(chan struct{})
 		go func() {
 			defer close(sent)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,6 +25,7 @@ import (
 	"obsandbox/sandbox/internal/elastic"
 	"obsandbox/sandbox/internal/kafka"
 	"obsandbox/sandbox/internal/logstash"
+	"obsandbox/sandbox/internal/ports"
 )
 
 const stackDir = "../../../stack"
@@ -87,14 +87,6 @@ func (c *component) kill() {
 	}
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // settings is a copy of our settings that waits less before it sends again.
 func settings(t testing.TB) string {
 	t.Helper()
@@ -119,7 +111,7 @@ func settings(t testing.TB) string {
 func components(t testing.TB, settings string) []*component {
 	t.Helper()
 	dir := t.TempDir()
-	broker, store := freeAddr(t), freeAddr(t)
+	broker, store := ports.Address(t), ports.Address(t)
 	env := []string{"KAFKA_BOOTSTRAP_SERVERS=" + broker, "ELASTICSEARCH_HOSTS=http://" + store, "DELIVERY_SETTINGS=" + settings}
 	log, err := os.Create(filepath.Join(dir, "components.log"))
 	require.NoError(t, err)
@@ -131,7 +123,7 @@ func components(t testing.TB, settings string) []*component {
 		_ = log.Close()
 	})
 	all := []*component{
-		{role: "kafka", addr: broker}, {role: "elasticsearch", addr: store}, {role: "logstash", addr: freeAddr(t)},
+		{role: "kafka", addr: broker}, {role: "elasticsearch", addr: store}, {role: "logstash", addr: ports.Address(t)},
 	}
 	for _, c := range all {
 		c.data, c.env, c.log = filepath.Join(dir, c.role), env, log

@@ -146,14 +146,6 @@ func testTiming() timing {
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	held, port, err := bindFree(t.Context(), false)
-	require.NoError(t, err)
-	defer held.Close()
-	return fmt.Sprintf("%s:%d", host, port)
-}
-
 // recorder keeps the events of a supervisor.
 type recorder struct {
 	mu     sync.Mutex

@@ -5,24 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 
+	"obsandbox/sandbox/internal/ports"
 	"obsandbox/sandbox/internal/stack"
-)
-
-// host is where everything listens.
-const host = "127.0.0.1"
-
-// Automatic ports come from below what Linux (32768) and macOS (49152) give to outgoing connections, so that nobody gets
-// one by chance between the moment it is let go here and the moment its component has it.
-const (
-	firstAutoPort = 20000
-	lastAutoPort  = 32000
 )
 
 // reservation holds every port of a run until its component starts.
@@ -46,16 +36,16 @@ func reserve(ctx context.Context, components []stack.Component, auto bool) (*res
 				err    error
 			)
 			if auto {
-				held, number, err = bindFree(ctx, port.UDP)
+				held, number, err = ports.HoldFree(ctx, port.UDP)
 			} else {
-				held, err = bind(ctx, port.Number, port.UDP)
+				held, err = ports.Hold(ctx, port.Number, port.UDP)
 			}
 			if err != nil {
 				taken = append(taken, portError(c, port, err))
 				continue
 			}
 			r.held[c.Name] = append(r.held[c.Name], held)
-			r.addresses[c.Name][port.Name] = net.JoinHostPort(host, strconv.Itoa(number))
+			r.addresses[c.Name][port.Name] = net.JoinHostPort(ports.Host, strconv.Itoa(number))
 		}
 	}
 	if len(taken) > 0 {
@@ -79,27 +69,6 @@ func (r *reservation) releaseAll() {
 	for name := range r.addresses {
 		r.release(name)
 	}
-}
-
-func bind(ctx context.Context, port int, udp bool) (io.Closer, error) {
-	address := net.JoinHostPort(host, strconv.Itoa(port))
-	if udp {
-		return (&net.ListenConfig{}).ListenPacket(ctx, "udp", address)
-	}
-	return (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-}
-
-// bindFree takes a port that nobody has.
-func bindFree(ctx context.Context, udp bool) (io.Closer, int, error) {
-	var err error
-	for range 200 {
-		port := firstAutoPort + rand.IntN(lastAutoPort-firstAutoPort)
-		var held io.Closer
-		if held, err = bind(ctx, port, udp); err == nil {
-			return held, port, nil
-		}
-	}
-	return nil, 0, fmt.Errorf("no free port from %d to %d: %w", firstAutoPort, lastAutoPort, err)
 }
 
 // portError says which port, of which component, and who has it.

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"obsandbox/sandbox/internal/ports"
 	"obsandbox/sandbox/internal/stack"
 )
 
@@ -189,7 +190,7 @@ func withAbsent(s *stack.Stack, a stack.Addresses, auto bool) stack.Addresses {
 				if auto {
 					number = nobody
 				}
-				address = net.JoinHostPort(host, strconv.Itoa(number))
+				address = net.JoinHostPort(ports.Host, strconv.Itoa(number))
 			}
 			all.Components[c.Name][p.Name] = address
 		}

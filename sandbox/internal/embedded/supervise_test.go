@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"obsandbox/sandbox/internal/ports"
 	"obsandbox/sandbox/internal/stack"
 )
 
@@ -33,7 +34,7 @@ func awaitClosed(t *testing.T, ch <-chan struct{}, what string) {
 func TestWhatNeedsStartsLater(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	a, b := freeAddress(t), freeAddress(t)
+	a, b := ports.Address(t), ports.Address(t)
 	first := testUnit(dir, "first", a, helper("serve "+a))
 	second := testUnit(dir, "second", b, helper("serve "+b))
 	second.needs = []string{"first", "absent"}
@@ -63,7 +64,7 @@ func TestDeadComponentIsShownAndStartedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			address := freeAddress(t)
+			address := ports.Address(t)
 			u := testUnit(t.TempDir(), "frail", address, helper("serve "+address))
 			timing := testTiming()
 			timing.stable = c.stable
@@ -99,7 +100,7 @@ func TestComponentThatCannotStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, good, bad := t.TempDir(), freeAddress(t), freeAddress(t)
+			dir, good, bad := t.TempDir(), ports.Address(t), ports.Address(t)
 			timing := testTiming()
 			timing.readyTimeout = c.timeout
 			ok := testUnit(dir, "good", good, helper("serve "+good))
@@ -124,7 +125,7 @@ func TestComponentThatCannotStart(t *testing.T) {
 // Where the lines of a process explain its end, it is not started again.
 func TestComponentWhoseEndIsExplained(t *testing.T) {
 	t.Parallel()
-	u := testUnit(t.TempDir(), "bad", freeAddress(t), helper("die"))
+	u := testUnit(t.TempDir(), "bad", ports.Address(t), helper("die"))
 	u.explain = func(lines []string) error {
 		assert.Equal(t, []string{"no space left"}, lines)
 		return &stack.FileError{File: "/stack/bad.yml", Line: 3, Msg: "no such storage"}
@@ -156,7 +157,7 @@ func TestComponentThatCannotBePrepared(t *testing.T) {
 
 func TestSetupThatIsRefusedEndsTheRun(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
+	address := ports.Address(t)
 	u := testUnit(t.TempDir(), "store", address, helper("serve "+address))
 	u.setup = func(context.Context) error { return errors.New("template.json:7: no such field type") }
 	spawn, err := newSpawner([]string{os.Args[0]})
@@ -168,7 +169,7 @@ func TestSetupThatIsRefusedEndsTheRun(t *testing.T) {
 
 func TestEverythingEndsWithinTwoSeconds(t *testing.T) {
 	t.Parallel()
-	dir, a, b := t.TempDir(), freeAddress(t), freeAddress(t)
+	dir, a, b := t.TempDir(), ports.Address(t), ports.Address(t)
 	rec, ready, stop := supervised(t, testTiming(),
 		testUnit(dir, "stubborn", a, helper("stubborn "+a)), testUnit(dir, "polite", b, helper("serve "+b)))
 	awaitClosed(t, ready, "ready")
@@ -184,7 +185,7 @@ func TestEverythingEndsWithinTwoSeconds(t *testing.T) {
 // The supervisor is killed; what it started, and what that has started, goes too.
 func TestNothingOutlivesAKilledSupervisor(t *testing.T) {
 	t.Parallel()
-	addresses := strings.Join([]string{freeAddress(t), freeAddress(t), freeAddress(t)}, " ")
+	addresses := strings.Join([]string{ports.Address(t), ports.Address(t), ports.Address(t)}, " ")
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0], "-test.run=NONE")
 	cmd.Env = append(os.Environ(), helperEnv+"=supervise "+addresses, "OBSANDBOX_TEST_DIR="+dir)
@@ -244,7 +245,7 @@ func TestWhoIsToldMayAskForTheStatus(t *testing.T) {
 	spawn, err := newSpawner([]string{os.Args[0]})
 	require.NoError(t, err)
 	defer spawn.close()
-	address := freeAddress(t)
+	address := ports.Address(t)
 	var sup *supervisor
 	var states []State
 	sup = newSupervisor([]*unit{testUnit(t.TempDir(), "one", address, helper("serve "+address))}, spawn, testTiming(), func(Event) {

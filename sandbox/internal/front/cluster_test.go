@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"obsandbox/sandbox/internal/front"
+	"obsandbox/sandbox/internal/ports"
 )
 
 const pod = `{"kind":"Pod","metadata":{"name":"%s","annotations":{"prometheus.io/port":"8080"}},` +
@@ -58,10 +59,9 @@ func platform(t *testing.T) (proxy, kubernetes, stranger string) {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free(t.Context())
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // certificate makes one that signs itself for the names, and a pool that trusts it.

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"obsandbox/sandbox/internal/ports"
 )
 
 const topicsYAML = "topics:\n  - name: logs\n    partitions: 3\n    config:\n      retention.ms: 3600000\n      max.message.bytes: 2000000\n"
@@ -23,14 +25,6 @@ func topicsFile(t *testing.T, text string) string {
 	file := filepath.Join(t.TempDir(), "topics.yml")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 	return file
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // start runs a broker and returns a client of it, and what ends it.
@@ -58,7 +52,7 @@ func start(t *testing.T, cfg Config) (client *kgo.Client, stop func()) {
 
 func TestTopicsAreWhatTheFileSays(t *testing.T) {
 	t.Parallel()
-	client, _ := start(t, Config{Listen: freeAddress(t), Data: t.TempDir(), Topics: topicsFile(t, topicsYAML)})
+	client, _ := start(t, Config{Listen: ports.Address(t), Data: t.TempDir(), Topics: topicsFile(t, topicsYAML)})
 	admin := kadm.NewClient(client)
 	topics, err := admin.ListTopics(t.Context())
 	require.NoError(t, err)
@@ -76,7 +70,7 @@ func TestTopicsAreWhatTheFileSays(t *testing.T) {
 
 func TestMessagesOutliveTheBroker(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Listen: freeAddress(t), Data: t.TempDir(), Topics: topicsFile(t, topicsYAML)}
+	cfg := Config{Listen: ports.Address(t), Data: t.TempDir(), Topics: topicsFile(t, topicsYAML)}
 	client, stop := start(t, cfg)
 	want := map[string]bool{}
 	for i := range 100 {

@@ -12,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"obsandbox/sandbox/internal/ports"
 )
 
 func TestWhoIsSilent(t *testing.T) {
@@ -36,7 +38,7 @@ func TestWhoIsSilent(t *testing.T) {
 // A member joins, and its connection breaks before the group has answered, while another member goes on.
 func TestAMemberThatVanishesWhileItJoinsLeaves(t *testing.T) {
 	t.Parallel()
-	client, _ := start(t, Config{Listen: freeAddress(t), Topics: topicsFile(t, topicsYAML)})
+	client, _ := start(t, Config{Listen: ports.Address(t), Topics: topicsFile(t, topicsYAML)})
 	for i := range 8 { // kfake forgets a session with even chances
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()

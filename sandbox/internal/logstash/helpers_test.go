@@ -2,7 +2,6 @@ package logstash
 
 import (
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"obsandbox/sandbox/internal/ports"
 )
 
 // readFile is a file's text; empty where there is none yet.
@@ -44,10 +45,9 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free(t.Context())
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // startPipeline runs a pipeline file by itself.

@@ -22,6 +22,7 @@ import (
 
 	"obsandbox/sandbox/internal/logstash"
 	"obsandbox/sandbox/internal/logstash/event"
+	"obsandbox/sandbox/internal/ports"
 )
 
 const (
@@ -130,7 +131,7 @@ func startOriginal(ctx context.Context, opts Options, files []loaded) (_ *origin
 		}
 	} else {
 		o.host = "127.0.0.1"
-		if err := freePorts(o.harness); err != nil {
+		if err := freePorts(ctx, o.harness); err != nil {
 			return o, err
 		}
 		if opts.Progress != nil {
@@ -151,23 +152,15 @@ func startOriginal(ctx context.Context, opts Options, files []loaded) (_ *origin
 }
 
 // freePorts finds ports that are free now.
-func freePorts(h *logstash.Harness) error {
-	free := func() (int, error) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close()
-		return l.Addr().(*net.TCPAddr).Port, nil
-	}
+func freePorts(ctx context.Context, h *logstash.Harness) error {
 	var err error
 	for _, s := range h.Sources {
-		if s.Port, err = free(); err != nil {
+		if s.Port, err = ports.Free(ctx); err != nil {
 			return err
 		}
 	}
 	for id := range h.Results {
-		if h.Results[id], err = free(); err != nil {
+		if h.Results[id], err = ports.Free(ctx); err != nil {
 			return err
 		}
 	}

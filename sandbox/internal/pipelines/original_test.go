@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"obsandbox/sandbox/internal/logstash"
+	"obsandbox/sandbox/internal/ports"
 	"obsandbox/sandbox/internal/report"
 )
 
@@ -108,16 +108,27 @@ func TestAgainstCarriesEverything(t *testing.T) {
 	}
 }
 
+// twoPorts is the first of two in a row that nobody has.
+func twoPorts(t *testing.T) int {
+	t.Helper()
+	for {
+		held, port, err := ports.HoldFree(t.Context(), false)
+		require.NoError(t, err)
+		next, err := ports.Hold(t.Context(), port+1, false)
+		require.NoError(t, held.Close())
+		if err == nil {
+			require.NoError(t, next.Close())
+			return port
+		}
+	}
+}
+
 // A Logstash that runs elsewhere: its settings are written, and it is found by its URL.
 func TestAgainstURL(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, settings(small))
 	tests := tree(t, map[string]string{"a.json": `{"ignore": ["@timestamp"], "testcases": [{"input": ["a1"], "expected": [{"message": "a1", "n": 1}]}]}`})
-	// Two ports in a row.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	url := "http://127.0.0.1:" + strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	require.NoError(t, l.Close())
+	url := "http://127.0.0.1:" + strconv.Itoa(twoPorts(t))
 	opts := Options{Settings: filepath.Join(dir, "s"), Tests: []string{tests}}
 	harness := t.TempDir()
 	require.NoError(t, WriteHarness(harness, url, opts))

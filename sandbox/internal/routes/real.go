@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/common/model"
 	"gopkg.in/yaml.v3"
 
+	"obsandbox/sandbox/internal/ports"
 	"obsandbox/sandbox/internal/stack"
 )
 
@@ -85,13 +86,11 @@ type Program struct {
 // Start runs an Alertmanager on loopback with a configuration, and waits until it is ready. dir is for its state; args
 // are further arguments.
 func Start(ctx context.Context, program, configFile, dir string, args ...string) (*Program, error) {
-	// The port is free when the program starts, most likely; it cannot say which one it took itself.
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free(ctx) // it cannot say itself which one it took
 	if err != nil {
 		return nil, fmt.Errorf("start Alertmanager: %w", err)
 	}
-	address := listener.Addr().String()
-	_ = listener.Close()
+	address := net.JoinHostPort(ports.Host, strconv.Itoa(port))
 	ctx, cancel := context.WithCancel(ctx)
 	p := &Program{URL: "http://" + address, cancel: cancel, done: make(chan struct{}), log: &bytes.Buffer{}}
 	args = append([]string{"--config.file=" + configFile, "--storage.path=" + dir,

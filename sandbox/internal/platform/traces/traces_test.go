@@ -22,6 +22,7 @@ import (
 
 	"obsandbox/sandbox/internal/platform/traces"
 	"obsandbox/sandbox/internal/platform/world"
+	"obsandbox/sandbox/internal/ports"
 )
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -359,10 +360,7 @@ func TestSenderWithoutReceiver(t *testing.T) {
 // Jaeger may become ready after the platform: on a first start it has to be compiled.
 func TestSpansWaitForTheirReceiver(t *testing.T) {
 	t.Parallel()
-	place, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := place.Addr().String()
-	require.NoError(t, place.Close())
+	address := ports.Address(t)
 	warned := make(warning, 1)
 	f, r := cluster(), &receiver{status: http.StatusOK}
 	s, err := traces.NewSender(t.Context(), "http://"+address, f, slog.New(slog.NewTextHandler(warned, nil)))
@@ -370,7 +368,7 @@ func TestSpansWaitForTheirReceiver(t *testing.T) {
 	s.Send(t.Context(), tell(t, f))
 	require.Contains(t, <-warned, "lost=0")
 
-	place, err = net.Listen("tcp", address)
+	place, err := net.Listen("tcp", address)
 	require.NoError(t, err)
 	server := &http.Server{Handler: r.handler()}
 	go func() { _ = server.Serve(place) }()
