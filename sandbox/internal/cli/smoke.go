@@ -114,7 +114,7 @@ func (c *smokeCmd) Run(ctx context.Context, con *console) error {
 
 // patienceWith is how long a stack that this machine has made ready in that time may show a check the same fault: what is
 // wrong in a file is told soon, and a slow machine is waited for.
-func patienceWith(readyIn time.Duration) time.Duration { return 5*time.Second + 5*readyIn }
+func patienceWith(readyIn time.Duration) time.Duration { return 10*time.Second + 5*readyIn }
 
 func (c *smokeCmd) judge(ctx context.Context, con *console, a stack.Addresses, s *stack.Stack, opt smoke.Options) error {
 	opt.Files = fileChecks(s)
