@@ -78,6 +78,9 @@ func First(data []byte, message string) int {
 		}
 	}
 	lines := strings.Split(string(data), "\n")
+	if strings.Contains(message, "Limit of total fields") {
+		words = append(words, "total_fields")
+	}
 	if line := ofWords(lines, words); line > 0 {
 		return line
 	}

@@ -80,6 +80,7 @@ func TestLineOfWhatIsNotThere(t *testing.T) {
 		assert.Equal(t, want, locate.Line([]byte(lacking), message), message)
 	}
 	assert.Equal(t, 2, locate.Line([]byte("a: b\nc: [\"\", d]\n"), `'c[0]' id must not be empty`))
+	assert.Equal(t, 2, locate.First([]byte("{\n\"total_fields\": { \"limit\": 0 }}"), "Limit of total fields [0] has been exceeded"))
 	assert.Equal(t, 3, locate.First([]byte("{\"delete\": {\n\"min_age\": \"30d\"}, \"warm\": {\n\"min_age\": \"200d\" }}"),
 		"run the delete phase (min_age: 30d) before the warm phase (min_age: 200d)."))
 }

@@ -215,6 +215,32 @@ var brokenLogs = []breakage{
 		fails:  []string{"elasticsearch has the lifecycle policy application-logs as checked in"}, says: "min_age is 1d, not 30d", at: "ilm-policy.json:22",
 	},
 	{
+		name: "nothing ever deletes the log indices",
+		breaks: func(w *world) {
+			w.checksIn("elasticsearch/ilm-policy.json", `"delete": {}`, `"set_priority": { "priority": 0 }`)
+			w.policy = w.checkedIn("elasticsearch/ilm-policy.json")
+		},
+		fails: []string{"elasticsearch has the lifecycle policy application-logs as checked in"}, says: "there are new indices every day", at: "ilm-policy.json:6",
+	},
+	{
+		name: "every key of metadata becomes a field",
+		breaks: func(w *world) {
+			put(w.indexPart, nil, "mappings", "properties", "metadata", "type")
+			w.checksIn("elasticsearch/index-template.json", `"metadata": { "type": "flattened", "ignore_above": 1024 },`, "")
+			w.template = w.checkedIn("elasticsearch/index-template.json")
+		},
+		fails: []string{"the fields of a log line are searchable as what they are"}, says: "every key below metadata has become a field", at: "index-template.json:31",
+	},
+	{
+		name: "the topic of the log lines keeps them for ever",
+		breaks: func(w *world) {
+			w.checksIn("kafka/topics.yml", "retention.ms: 604800000", "retention.ms: -1")
+			_, err := w.kafkaAdmin.AlterTopicConfigs(w.t.Context(), alterRetention("-1"), logTopic)
+			require.NoError(w.t, err)
+		},
+		fails: []string{"kafka has topic application-logs as checked in"}, says: "keeps every line for ever",
+	},
+	{
 		name:   "the index template has another priority",
 		breaks: func(w *world) { put(w.template, 50, "priority") },
 		fails:  []string{"elasticsearch has the index template application-logs as checked in"}, says: "priority is 50, not 500", at: "index-template.json:3",

@@ -154,7 +154,7 @@ func (w *world) document(line string, r *kgo.Record) document {
 		kubernetes := source["kubernetes"].(map[string]any)
 		source["pod_name"] = kubernetes["pod"].(map[string]any)["name"]
 		source["namespace"] = kubernetes["namespace"]
-		layer = map[string]string{lineNoLayer: "storage", lineFlink: "processing", lineUnheard: "unknown"}[line]
+		layer = map[string]string{lineNoLayer: "storage", lineMultiline: "storage", lineFlink: "processing", lineUnheard: "unknown"}[line]
 		if layer == "" {
 			layer = "collection"
 		}

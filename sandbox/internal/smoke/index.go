@@ -125,7 +125,23 @@ func (e *env) setUp(ctx context.Context, setup stack.Setup, file string) (string
 	if faults := missingFrom(want, have); len(faults) > 0 {
 		return "", at(file, lineOfJSON(file, faults[0].key), &mismatch{"what " + e.show(file) + " says", texts(faults), url})
 	}
+	if setup.Put == "/_ilm/policy/"+logPolicy && !ends(want) {
+		return "", final(at(file, lineOfJSON(file, "policy.phases"), &mismatch{
+			"a phase that deletes the log indices, or takes them to a repository of snapshots",
+			"no phase of it does: there are new indices every day, until the disks are full", "phases.delete: {min_age: …, actions: {delete: {}}}",
+		}))
+	}
 	return fmt.Sprintf("%d settings", len(flatten(want))), nil
+}
+
+// ends says whether a lifecycle policy takes indices away from the cluster's own disks at some time.
+func ends(policy any) bool {
+	for key := range flatten(policy) {
+		if strings.HasPrefix(key, "policy.phases.delete.actions.delete") || strings.Contains(key, ".actions.searchable_snapshot") {
+			return true
+		}
+	}
+	return false
 }
 
 // lineOfJSON is the line of a file where a value stands, given by its keys and dots between them; 0 where the file has

@@ -151,7 +151,8 @@ func (e *env) topicAsCheckedIn(ctx context.Context, want stack.Topic) (string, e
 	return fmt.Sprintf("%d partitions, retention.ms %s", want.Partitions, values["retention.ms"]), nil
 }
 
-// losesLines says why a topic's configuration would take log lines away before anybody has read them.
+// losesLines says why a topic's configuration would take log lines away before anybody has read them, or leave no place for
+// new ones.
 func losesLines(config map[string]string) []string {
 	var faults []string
 	if strings.Contains(config["cleanup.policy"], "compact") {
@@ -159,6 +160,9 @@ func losesLines(config map[string]string) []string {
 	}
 	if ms, err := strconv.ParseInt(config["retention.ms"], 10, 64); err == nil && ms >= 0 && ms < time.Hour.Milliseconds() {
 		faults = append(faults, fmt.Sprintf("retention.ms %d is less than an hour: a log store that is away for longer loses lines", ms))
+	}
+	if config["retention.ms"] == "-1" && (config["retention.bytes"] == "" || config["retention.bytes"] == "-1") && !strings.Contains(config["cleanup.policy"], "compact") {
+		faults = append(faults, "retention.ms -1 without retention.bytes keeps every line for ever, until the brokers' disks are full")
 	}
 	return faults
 }

@@ -106,8 +106,11 @@ func (in *logInput) text(line string) string {
 		return fmt.Sprintf(`{"timestamp":"%s","level":"ERROR","service":"%s","layer":"collection","message":{"text":"%s"}}`, at, logService, in.message(line))
 	}
 	service, layer := logService, "collection"
-	if line == lineUnheard {
+	switch line {
+	case lineUnheard:
 		service, layer = unheardService, ""
+	case lineMultiline: // its layer is what it says, and what no service's name says
+		service, layer = unheardService, "storage"
 	}
 	for _, l := range layerless {
 		if l.line == line {

@@ -46,7 +46,7 @@ func logChecks(e *env) []*check {
 			layer: "collection", fields: standard,
 		}),
 		arrive(lineMultiline, "a log line with a stack trace stays one document", arrival{
-			layer: "collection", fields: map[string]string{"message": e.logs.message(lineMultiline)},
+			layer: "storage", fields: map[string]string{"message": e.logs.message(lineMultiline), "layer": "storage"},
 		}),
 		{
 			name: "a log line without layer gets that of its service", needs: logWay, file: pipeline, line: lineWith(pipeline, `"layer" =>`),
@@ -286,14 +286,20 @@ func (e *env) fieldsHaveTypes(ctx context.Context) error {
 		return err
 	}
 	types := fieldTypes()
+	file := e.templateFile()
 	for _, index := range slices.Sorted(maps.Keys(indices)) {
 		for _, field := range slices.Sorted(maps.Keys(types)) {
 			if have := indices[index].Mappings.Properties[field].Type; !slices.Contains(types[field], have) {
-				file := e.templateFile()
 				return at(file, lineOfJSON(file, "template.mappings.properties."+field), &mismatch{
 					fmt.Sprintf("%s of type %s", field, strings.Join(types[field], " or ")), fmt.Sprintf("type %s in %s", quoted(have), index), url,
 				})
 			}
+		}
+		// What is mapped as it comes gets a field for every new key, until there are too many.
+		if _, mapped := indices[index].Mappings.Properties["metadata"]; mapped && lineOfJSON(file, "template.mappings.properties.metadata") == lineOfJSON(file, "template.mappings.properties") {
+			return at(file, lineOfJSON(file, "template.mappings.properties"), &mismatch{
+				"metadata among the template's properties: as flattened, it takes any key", "every key below metadata has become a field of its own in " + index, url,
+			})
 		}
 	}
 	return nil

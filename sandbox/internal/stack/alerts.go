@@ -22,7 +22,7 @@ func (s *Stack) CheckAlerts() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(eachAlert(files, func(alert *yaml.Node, fail failAt) {
+	errs := eachAlert(files, func(alert *yaml.Node, fail failAt) {
 		name := mapValue(alert, "alert")
 		annotations := mapValue(alert, "annotations")
 		for _, key := range []string{"summary", "description"} {
@@ -39,7 +39,8 @@ func (s *Stack) CheckAlerts() error {
 		case !slices.Contains(known, severity.Value) && !strings.Contains(severity.Value, "{{"):
 			fail(severity, "severity is %q, and alertmanager's routes know %s", severity.Value, strings.Join(known, ", "))
 		}
-	})...)
+	})
+	return errors.Join(append(errs, s.checkAlertLabels(files)...)...)
 }
 
 // failAt notes what is wrong with an alert, and where.

@@ -24,6 +24,9 @@ func TestAlertsSayWhatTheirNotificationsNeed(t *testing.T) {
 			`collection-layer.yml:9: alert HighCollectorErrorRate: severity is "warnin", and alertmanager's routes know critical, warning`},
 		{"prometheus/alerts/collection-layer.yml", "severity: warning", "sevrity: warning",
 			"collection-layer.yml:5: alert HighCollectorErrorRate: no label severity"},
+		{"prometheus/alerts/storage-layer.yml", "          severity: critical\n          layer: storage\n", "          severity: critical\n",
+			"storage-layer.yml:19: alert StorageCapacityLow: no label layer, which the other alerts of its group have"},
+		{"prometheus/alerts/storage-layer.yml", "layer: storage", `layer: ""`, "storage-layer.yml:5: alert HighStorageWriteLatency: no label layer"},
 	} {
 		own := *s
 		own.Dir = filepath.Join(t.TempDir(), "stack")

@@ -255,6 +255,27 @@ const (
 	pagerdutyPath = "/v2/enqueue"
 )
 
+// noEmptyMatchers: Alertmanager takes an empty text among matchers for one that everything matches.
+func (e *editor) noEmptyMatchers(node *yaml.Node) error {
+	for i, child := range node.Content {
+		if node.Kind == yaml.MappingNode && i%2 == 1 && strings.HasSuffix(node.Content[i-1].Value, "matchers") {
+			err := each(child, func(matcher *yaml.Node) error {
+				if matcher.Kind == yaml.ScalarNode && strings.TrimSpace(matcher.Value) == "" {
+					return e.fail(matcher, "an empty text stands among %s, and matches every alert", node.Content[i-1].Value)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if err := e.noEmptyMatchers(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Stack) renderAlertmanager(e *editor, run RunContext) ([]Rendered, error) {
 	if run.hastened() {
 		if err := run.hastenAlertmanager(e); err != nil {
@@ -308,6 +329,9 @@ func (s *Stack) renderAlertmanager(e *editor, run RunContext) ([]Rendered, error
 		}
 	} else {
 		e.insert(1, "global:\n  pagerduty_url: "+api+pagerdutyPath+"\n")
+	}
+	if err := e.noEmptyMatchers(e.root); err != nil {
+		return nil, err
 	}
 	err := each(mapValue(e.root, "templates"), func(n *yaml.Node) error {
 		pattern := hostPath(alertmanagerDir, e.file, n.Value)

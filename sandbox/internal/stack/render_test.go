@@ -88,6 +88,20 @@ func TestRenderChangesOnlyAddressesPathsAndReceivers(t *testing.T) {
 	}
 }
 
+func TestRenderRefusesMatchersThatMatchEverything(t *testing.T) {
+	t.Parallel()
+	own, run := checkedIn(t)
+	data, err := os.ReadFile(own.Path("alertmanager/alertmanager.yml"))
+	require.NoError(t, err)
+	s := *own
+	s.Dir = t.TempDir()
+	require.NoError(t, os.CopyFS(s.Path("alertmanager"), os.DirFS(own.Path("alertmanager"))))
+	broken := replaceOnce(t, string(data), `- severity = "warning"`, `- ""`)
+	require.NoError(t, os.WriteFile(s.Path("alertmanager/alertmanager.yml"), []byte(broken), 0o600))
+	_, err = s.Render("alertmanager", run)
+	assert.ErrorContains(t, err, "alertmanager.yml:58: an empty text stands among target_matchers, and matches every alert")
+}
+
 // What Jaeger takes without a word, of a storage that is another one here.
 func TestRenderJudgesJaegersStorage(t *testing.T) {
 	t.Parallel()

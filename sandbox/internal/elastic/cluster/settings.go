@@ -173,7 +173,9 @@ func limitsOf(flat map[string]any) (mapping.Limits, error) {
 		return ""
 	}
 	if t := text("mapping.total_fields.limit"); t != "" {
-		l.TotalFields, _ = strconv.Atoi(t)
+		if l.TotalFields, _ = strconv.Atoi(t); l.TotalFields == 0 {
+			l.TotalFields = -1
+		}
 	}
 	if t := text("mapping.nested_fields.limit"); t != "" {
 		l.NestedFields, _ = strconv.Atoi(t)

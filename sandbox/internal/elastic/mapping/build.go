@@ -455,8 +455,8 @@ func (m *Mapping) index(o *Object) error {
 			}
 		}
 	}
-	if n := m.Total(); n > m.limits.TotalFields {
-		return eserr.Illegal("Limit of total fields [%d] has been exceeded", m.limits.TotalFields)
+	if n, limit := m.Total(), max(0, m.limits.TotalFields); n > limit {
+		return eserr.Illegal("Limit of total fields [%d] has been exceeded", limit)
 	}
 	return nil
 }

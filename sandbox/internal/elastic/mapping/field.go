@@ -129,6 +129,7 @@ type Mapping struct {
 
 // Limits are the index settings that bear on mappings.
 type Limits struct {
+	// TotalFields is 0 where nothing is said, and negative where there may be none.
 	TotalFields int
 	// NestedFields is the most nested fields, NestedObjects the most nested objects of one document.
 	NestedFields    int
