@@ -30,7 +30,7 @@ import (
 
 const stackDir = "../../../stack"
 
-// eventsEnv sets how many events flow; the figure is 500000.
+// eventsEnv sets how many events flow: docs/logstash.md promises it of 500000.
 const eventsEnv = "DELIVERY_EVENTS"
 
 // standstill is how long no event may arrive: a killed member of the group holds its partitions for 6 s, or several of
