@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -79,23 +80,26 @@ type secret struct {
 
 func load(s *stack.Stack) (*file, error) {
 	var f file
-	path := s.Path(FileName)
-	root, err := stack.DecodeFile(path, &f)
+	file := s.Path(FileName)
+	root, err := stack.DecodeFile(file, &f)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Containers)) {
 		if _, err := s.Component(name); err != nil {
-			return nil, &stack.FileError{File: path, Line: lineOf(root, "containers", name), Msg: fmt.Sprintf("container %q: %v", name, err)}
+			return nil, &stack.FileError{File: file, Line: lineOf(root, "containers", name), Msg: fmt.Sprintf("container %q: %v", name, err)}
 		}
 		r := f.Containers[name]
-		for dir := range r.Mounts {
+		for dir, to := range r.Mounts {
+			if !path.IsAbs(to) {
+				return nil, &stack.FileError{File: file, Line: lineOf(root, "containers", name, "mounts"), Msg: fmt.Sprintf("container %q: mounts %s at %q, expected a directory of its image, with a slash at the beginning", name, dir, to)}
+			}
 			if !s.Has(dir) {
-				return nil, &stack.FileError{File: path, Line: lineOf(root, "containers", name, "mounts"), Msg: fmt.Sprintf("container %q: mounts %s, which is not there", name, dir)}
+				return nil, &stack.FileError{File: file, Line: lineOf(root, "containers", name, "mounts"), Msg: fmt.Sprintf("container %q: mounts %s, which is not there", name, dir)}
 			}
 		}
 		if (len(r.Doors) > 0 || r.Outside > 0) && len(r.Doors) < max(1, len(r.Production.Nodes)) {
-			return nil, &stack.FileError{File: path, Line: lineOf(root, "containers", name, "doors"), Msg: fmt.Sprintf("container %q: every node needs a door", name)}
+			return nil, &stack.FileError{File: file, Line: lineOf(root, "containers", name, "doors"), Msg: fmt.Sprintf("container %q: every node needs a door", name)}
 		}
 	}
 	return &f, nil

@@ -25,6 +25,7 @@ func TestJudge(t *testing.T) {
 		{"a key in the file", alertmanager, key, "routing_key: 0123456789abcdef0123456789abcdef", "alertmanager.yml:38: routing_key: no secret may stand in a checked-in file"},
 		{"a secret that nobody reads", alertmanager, slack, "http_config: {}", `containers.yaml:145: container "alertmanager": nothing in alertmanager/alertmanager.yml reads the secret slack`},
 		{"a mount of nothing", FileName, "{kafka: /etc/kafka}", "{kafk: /etc/kafka}", `containers.yaml:17: container "kafka": mounts kafk, which is not there`},
+		{"a mount at nothing", FileName, "{kafka: /etc/kafka}", `{kafka: ""}`, `containers.yaml:17: container "kafka": mounts kafka at "", expected a directory of its image`},
 		{"a file of nothing", FileName, "/etc/prometheus/prometheus.yml\n      - --storage", "/etc/prometheus/prom.yml\n      - --storage", `containers.yaml:101: container "prometheus": --config.file=/etc/prometheus/prom.yml: no mount has /etc/prometheus/prom.yml`},
 		{"a component that is none", FileName, "  logstash:\n", "  logstsh:\n", `container "logstsh": no component "logstsh"`},
 		{"a need that is none", FileName, "needs: [elasticsearch]", "needs: [elastic]", `container "jaeger": needs "elastic", which is no component`},

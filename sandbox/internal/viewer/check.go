@@ -160,6 +160,9 @@ func checkProviders(_ *stack.Stack, file string) error {
 		if path != "" && path != dashboardsDir {
 			errs = append(errs, &stack.FileError{File: file, Line: lineOf(root, "providers", i), Msg: fmt.Sprintf("options.path is %s, and the dashboards are mounted at %s", path, dashboardsDir)})
 		}
+		if p.UpdateIntervalSeconds < 0 {
+			errs = append(errs, &stack.FileError{File: file, Line: lineOf(root, "providers", i), Msg: fmt.Sprintf("updateIntervalSeconds is %d, expected a time from 0 on", p.UpdateIntervalSeconds)})
+		}
 		if p.Name == "" || p.Type != "file" || path == "" {
 			errs = append(errs, &stack.FileError{File: file, Line: lineOf(root, "providers", i), Msg: "a provider needs a name, type: file, and options.path"})
 		}

@@ -54,6 +54,7 @@ func TestCheck(t *testing.T) {
 		{"an access that is none", sources, "access: proxy", "access: direkt", `datasources.yaml:7: data source "Prometheus": access is "direkt"`},
 		{"two defaults", sources, "type: alertmanager", "type: alertmanager\n    isDefault: true", `data source "Alertmanager": another one is the default already`},
 		{"dashboards that are elsewhere", providers, "/var/lib/grafana/dashboards", "/var/lib/grafana/boards", "dashboards.yaml:4: options.path is /var/lib/grafana/boards"},
+		{"dashboards that are looked for before", providers, "updateIntervalSeconds: 10", "updateIntervalSeconds: -10", "dashboards.yaml:4: updateIntervalSeconds is -10"},
 		{"another type of provider", providers, "type: file", "type: http", "type: file"},
 		{"a dashboard that is no JSON", board, `"uid": "storage",`, `"uid": "storage"`, "storage.json:2: not JSON"},
 	} {
