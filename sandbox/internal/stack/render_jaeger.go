@@ -18,6 +18,7 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 	if err != nil {
 		return nil, err
 	}
+	listening := map[string]bool{} // names of ports
 	// Every endpoint moves to loopback, and to the port that this run has for it.
 	var endpoints func(node *yaml.Node) error
 	endpoints = func(node *yaml.Node) error {
@@ -35,6 +36,7 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 				if j < 0 {
 					return e.fail(child, "port %s of jaeger is not in %s: list it there", port, s.Path(FileName))
 				}
+				listening[c.Ports[j].Name] = true
 				if err := e.replace(child, run.Addresses.Of("jaeger", c.Ports[j].Name)); err != nil {
 					return err
 				}
@@ -51,8 +53,16 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 			}
 		}
 	}
+	if err := checkUsed(e); err != nil {
+		return nil, err
+	}
 	if err := checkProtocols(e); err != nil {
 		return nil, err
+	}
+	for _, p := range c.Ports {
+		if at := mapValue(e.root, "extensions"); at != nil && !listening[p.Name] {
+			return nil, e.fail(at, "no endpoint has port %d (%s of jaeger in %s), and its default is Jaeger's own loopback, where no other reaches it", p.Number, p.Name, FileName)
+		}
 	}
 	if err := checkHealth(e); err != nil {
 		return nil, err
@@ -81,6 +91,21 @@ func (s *Stack) renderJaeger(e *editor, run RunContext) ([]Rendered, error) {
 		}
 	}
 	return nil, nil
+}
+
+// checkUsed says which extension would not be started: that one is described is not enough.
+func checkUsed(e *editor) error {
+	extensions, used := mapValue(e.root, "extensions"), map[string]bool{}
+	_ = each(mapValue(mapValue(e.root, "service"), "extensions"), func(n *yaml.Node) error {
+		used[n.Value] = true
+		return nil
+	})
+	for i := 0; extensions != nil && i+1 < len(extensions.Content); i += 2 {
+		if key := extensions.Content[i]; !used[key.Value] {
+			return e.fail(key, "extension %s is not among service.extensions: Jaeger does not start it", key.Value)
+		}
+	}
+	return nil
 }
 
 // checkProtocols says which of the receivers' protocols has no endpoint: its default is loopback, in a container and

@@ -128,12 +128,11 @@ func (s *Stack) validateComponent(i int, node *yaml.Node, ports map[int]string) 
 		}
 	}
 	for j, name := range c.Config {
-		info, err := os.Stat(s.Path(name))
-		if err != nil {
+		if _, err := os.Stat(s.Path(name)); err != nil {
 			return fail(element(mapValue(node, "config"), j), "%s: %v", name, errors.Unwrap(err))
 		}
-		if info.IsDir() {
-			return fail(element(mapValue(node, "config"), j), "%q is a directory: name its files", name)
+		if name == "" {
+			return fail(element(mapValue(node, "config"), j), "config names a file without a name")
 		}
 	}
 	for j := range c.Setup {

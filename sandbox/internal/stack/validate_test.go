@@ -82,7 +82,7 @@ func TestLoadSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"path: /ready", "kafka: false", `:13: component "one": ready needs either path or kafka: true`},
 		{"program: prog", "program: prg", `:8: component "one": program "prg" is not listed under programs`},
 		{"config: [a.yml]", "config:\n      - a.yml\n      - b.yml", `:14: component "one": b.yml: no such file or directory`},
-		{"config: [a.yml]", "config: ['']", `:12: component "one": "" is a directory: name its files`},
+		{"config: [a.yml]", "config: ['']", `:12: component "one": config names a file without a name`},
 		{"file: a.yml", "file: b.yml", `:15: component "one": setup: "b.yml" is not among the files of its config`},
 		{"put: /x", "put: x", `:15: component "one": setup: put is "x", and must begin with a slash`},
 		{"module: tools/prog", "module: tools/prg", `:3: program "prog": no go.mod in `},
