@@ -74,6 +74,15 @@ func TestJudge(t *testing.T) {
 			assert.ErrorContains(t, Judge(s), c.want)
 		})
 	}
+	t.Run("a file of a cluster alone", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir() + "/stack"
+		require.NoError(t, os.CopyFS(dir, os.DirFS(stackDir)))
+		require.NoError(t, os.WriteFile(dir+"/"+elasticsearch, []byte("network.host: 0.0.0.0\ndiscovery.seed_hosts: [es-node-1, es-node-2]\n"), 0o644))
+		s, err := stack.Load(dir)
+		require.NoError(t, err)
+		assert.NoError(t, Judge(s))
+	})
 	t.Run("a stack that runs in no container", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir() + "/stack"

@@ -131,7 +131,8 @@ func checkNodes(s *stack.Stack, f *file, root *yaml.Node) []error {
 			return set[key].expand(env), own(key)
 		}
 		errs = append(errs, checkListens(c, where.hosts, where.port, func(key string) (string, stack.FileError) { return given(key, false) })...)
-		if c.Name == "elasticsearch" {
+		// A file that takes it from no variable is one of a cluster, and of that alone.
+		if strings.Contains(set["discovery.type"].value, "${") {
 			errs = append(errs, checkCluster(c, r, given)...)
 		}
 		for _, key := range clusters {
