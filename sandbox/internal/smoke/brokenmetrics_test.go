@@ -158,6 +158,20 @@ var brokenMetrics = []breakage{
 		fails:  []string{"prometheus has found alertmanager"}, says: "0 active",
 	},
 	{
+		name: "prometheus sends alerts where alertmanager does not take them",
+		breaks: func(w *world) {
+			w.alertmanagers = []any{jsonObject{"url": "http://alertmanager:9093/am/api/v2/alerts"}}
+		},
+		fails: []string{"prometheus has found alertmanager"}, says: "path_prefix and scheme of alerting.alertmanagers",
+	},
+	{
+		name: "a job scrapes once an hour",
+		breaks: func(w *world) {
+			w.checksIn("prometheus/prometheus.yml", "  - job_name: redis\n", "  - job_name: redis\n    scrape_interval: 1h\n")
+		},
+		fails: []string{"prometheus scrapes redis"}, says: "1h0m0s: Prometheus takes no sample for a value", at: "prometheus.yml:104",
+	},
+	{
 		name:   "prometheus drops notifications",
 		breaks: func(w *world) { w.metrics = strings.Replace(w.metrics, "dropped_total 0", "dropped_total 3", 1) },
 		fails:  []string{"prometheus drops no notification"}, says: "dropped_total is 3",

@@ -97,7 +97,7 @@ func kafkaChecks(e *env) []*check {
 			assert: e.lineComesBack,
 		},
 		&check{
-			name: "logstash follows " + logTopic, needs: []string{"kafka", "logstash"},
+			name: "logstash follows " + logTopic, needs: []string{"kafka", "logstash"}, file: e.pipelineFile(), line: lineWith(e.pipelineFile(), "group_id"),
 			assert: e.groupFollows,
 		})
 }

@@ -54,13 +54,33 @@ func (e *env) pending(ctx context.Context) (map[[2]string]*page, error) {
 	if !scraping {
 		return read, nil
 	}
+	altering, err := e.altering()
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range waiting {
+		if altering[t.labels["job"]] {
+			continue // what of the page would be stored is for Prometheus to show
+		}
 		// A page that cannot be read is none: Prometheus will say what is wrong with it.
 		if p, err := e.page(ctx, t); err == nil {
 			read[[2]string{t.labels["job"], t.instance()}] = p
 		}
 	}
 	return read, nil
+}
+
+// altering are the jobs of which Prometheus stores something else than their targets' pages have.
+func (e *env) altering() (map[string]bool, error) {
+	cfg, err := loadPromConfig(e.stack)
+	if err != nil {
+		return nil, err
+	}
+	jobs := map[string]bool{}
+	for _, job := range cfg.jobs {
+		jobs[job.Name] = job.alters
+	}
+	return jobs, nil
 }
 
 // page reads a target's page, once.

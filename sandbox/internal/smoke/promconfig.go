@@ -3,7 +3,10 @@ package smoke
 import (
 	"fmt"
 	"os"
+	"strings"
+	"time"
 
+	"github.com/prometheus/common/model"
 	"gopkg.in/yaml.v3"
 
 	"obsandbox/sandbox/internal/stack"
@@ -19,7 +22,12 @@ type promConfig struct {
 
 // promJob is one scrape job.
 type promJob struct {
-	line   int
+	line int
+	// interval is its scrape_interval, or the global one.
+	interval time.Duration
+	// alters says that what is stored is not simply what a page has: Prometheus relabels it, or refuses too much of it.
+	alters bool
+
 	Name   string `yaml:"job_name"`
 	Static []struct {
 		Targets []string          `yaml:"targets"`
@@ -43,6 +51,7 @@ func loadPromConfig(s *stack.Stack) (*promConfig, error) {
 	c := &promConfig{file: file}
 	var doc struct {
 		Global struct {
+			ScrapeInterval string            `yaml:"scrape_interval"`
 			ExternalLabels map[string]string `yaml:"external_labels"`
 		} `yaml:"global"`
 		Alerting struct {
@@ -64,7 +73,7 @@ func loadPromConfig(s *stack.Stack) (*promConfig, error) {
 		}
 	}
 	for _, node := range doc.Jobs {
-		job := promJob{line: node.Line}
+		job := promJob{line: node.Line, interval: intervalOf(&node, doc.Global.ScrapeInterval), alters: alters(&node)}
 		if err := node.Decode(&job); err != nil {
 			return nil, &stack.FileError{File: file, Line: node.Line, Msg: err.Error()}
 		}
@@ -74,6 +83,35 @@ func loadPromConfig(s *stack.Stack) (*promConfig, error) {
 		return nil, &stack.FileError{File: file, Line: 1, Msg: "no scrape_configs: nothing would be scraped"}
 	}
 	return c, nil
+}
+
+// intervalOf is how often a job scrapes: its own word, the global one, or Prometheus' default.
+func intervalOf(job *yaml.Node, global string) time.Duration {
+	for _, text := range []string{valueOf(job, "scrape_interval"), global} {
+		if d, err := model.ParseDuration(text); text != "" && err == nil {
+			return time.Duration(d)
+		}
+	}
+	return time.Minute
+}
+
+// alters says whether a job has a setting that changes, or bounds, what is stored of a page.
+func alters(job *yaml.Node) bool {
+	for i := 0; i+1 < len(job.Content); i += 2 {
+		if key := job.Content[i].Value; key == "metric_relabel_configs" || key == "honor_labels" || strings.HasSuffix(key, "_limit") {
+			return true
+		}
+	}
+	return false
+}
+
+func valueOf(mapping *yaml.Node, key string) string {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			return mapping.Content[i+1].Value
+		}
+	}
+	return ""
 }
 
 // namespaces are those that the job looks for pods in; false where it looks for none.

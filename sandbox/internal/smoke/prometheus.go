@@ -193,7 +193,23 @@ func (e *env) alertmanagerFound(ctx context.Context, cfg *promConfig) (string, e
 			"alerting.alertmanagers in " + e.show(cfg.file),
 		}
 	}
+	for _, active := range urls {
+		if err := e.takesAlerts(ctx, active); err != nil {
+			return "", &mismatch{"alertmanager takes alerts at " + active, err.Error(), "path_prefix and scheme of alerting.alertmanagers in " + e.show(cfg.file)}
+		}
+	}
 	return strings.Join(urls, ", "), nil
+}
+
+// takesAlerts asks Alertmanager for its alerts at the URL that Prometheus sends them to: as long as none fires, a wrong
+// one goes unnoticed. The host's name may mean something to Prometheus alone.
+func (e *env) takesAlerts(ctx context.Context, active string) error {
+	u, err := url.Parse(active)
+	if err != nil {
+		return err
+	}
+	u.Host = e.addr.Of("alertmanager", "http")
+	return e.getJSON(ctx, u.String(), new([]any))
 }
 
 // nothingDropped reads Prometheus' own metrics, which no job scrapes.

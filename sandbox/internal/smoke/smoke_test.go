@@ -205,6 +205,17 @@ func TestTargetsThatAreNotDueYetAreReadHere(t *testing.T) {
 	assert.Empty(t, with(rep, report.Pass), "that Prometheus can scrape at all is not taken on trust")
 }
 
+func TestAPageThatPrometheusChangesIsNotReadHere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mu.Lock()
+	w.checksIn("prometheus/prometheus.yml", "  - job_name: redis\n", "  - job_name: redis\n    sample_limit: 1\n")
+	w.unscraped("redis")
+	w.mu.Unlock()
+	rep := run(t, w, Options{Run: regexp.MustCompile("^prometheus scrapes"), attempts: 2})
+	assert.Equal(t, []string{"prometheus scrapes redis"}, with(rep, report.Fail))
+}
+
 func TestAPageIsWhatPrometheusWouldStore(t *testing.T) {
 	t.Parallel()
 	p, err := parsePage([]byte(`# TYPE h histogram

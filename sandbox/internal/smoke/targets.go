@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -57,8 +58,18 @@ func targetChecks(e *env) []*check {
 		})
 }
 
+// lookback is how long Prometheus takes a sample for a series' value.
+const lookback = 5 * time.Minute
+
 // jobIsScraped compares the job's targets with those that it should have.
 func (e *env) jobIsScraped(ctx context.Context, job promJob) (string, error) {
+	if job.interval > lookback {
+		return "", final(&mismatch{
+			fmt.Sprintf("a scrape_interval of at most %s", lookback),
+			fmt.Sprintf("%s: Prometheus takes no sample for a value that is older than %s, so that rules and panels see nothing between two scrapes", job.interval, lookback),
+			"scrape_interval of the job, or that of global",
+		})
+	}
 	want, err := e.expectedTargets(ctx, job)
 	if err != nil {
 		return "", err

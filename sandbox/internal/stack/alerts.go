@@ -40,7 +40,8 @@ func (s *Stack) CheckAlerts() error {
 			fail(severity, "severity is %q, and alertmanager's routes know %s", severity.Value, strings.Join(known, ", "))
 		}
 	})
-	return errors.Join(append(errs, s.checkAlertLabels(files)...)...)
+	errs = append(errs, s.checkAlertLabels(files)...)
+	return errors.Join(append(errs, s.checkAlertRelabeling(files)...)...)
 }
 
 // failAt notes what is wrong with an alert, and where.

@@ -15,6 +15,14 @@ func TestAlertsSayWhatTheirNotificationsNeed(t *testing.T) {
 	t.Parallel()
 	s, _ := checkedIn(t)
 	require.NoError(t, s.CheckAlerts())
+	replicas := *s
+	replicas.Dir = filepath.Join(t.TempDir(), "stack")
+	require.NoError(t, os.CopyFS(replicas.Dir, os.DirFS(s.Dir)))
+	data, err := os.ReadFile(s.Path("prometheus/prometheus.yml"))
+	require.NoError(t, err)
+	usual := strings.Replace(string(data), "alerting:\n", "alerting:\n  alert_relabel_configs:\n    - {regex: replica, action: labeldrop}\n    - {source_labels: [namespace], regex: dev, action: drop}\n", 1)
+	require.NoError(t, os.WriteFile(replicas.Path("prometheus/prometheus.yml"), []byte(usual), 0o644))
+	require.NoError(t, replicas.CheckAlerts(), "what is usual there")
 	for _, c := range []struct{ file, old, with, want string }{
 		{"prometheus/alerts/collection-layer.yml", "          description: >-\n            {{ $labels.pod }}", "          text: >-\n            {{ $labels.pod }}",
 			"collection-layer.yml:40: alert KafkaProducerLag: no description among its annotations: its notification would be blank"},
@@ -27,6 +35,10 @@ func TestAlertsSayWhatTheirNotificationsNeed(t *testing.T) {
 		{"prometheus/alerts/storage-layer.yml", "          severity: critical\n          layer: storage\n", "          severity: critical\n",
 			"storage-layer.yml:19: alert StorageCapacityLow: no label layer, which the other alerts of its group have"},
 		{"prometheus/alerts/storage-layer.yml", "layer: storage", `layer: ""`, "storage-layer.yml:5: alert HighStorageWriteLatency: no label layer"},
+		{"prometheus/prometheus.yml", "alerting:\n", "alerting:\n  alert_relabel_configs:\n    - {source_labels: [severity], regex: critical, action: drop}\n",
+			"prometheus.yml:14: alert_relabel_configs: alert CollectorDown is dropped: nobody would be told of it"},
+		{"prometheus/prometheus.yml", "alerting:\n", "alerting:\n  alert_relabel_configs:\n    - {regex: severity, action: labeldrop}\n",
+			`prometheus.yml:14: alert_relabel_configs: alert HighCollectorErrorRate is sent with severity "", and its rule says "warning"`},
 	} {
 		own := *s
 		own.Dir = filepath.Join(t.TempDir(), "stack")
