@@ -59,6 +59,7 @@ func TestJudge(t *testing.T) {
 		{"one copy", FileName, "        KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: 3\n", "", `container "kafka": KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR is 1 in production: what one of 3 nodes keeps alone is lost with it`},
 		{"more copies than nodes", FileName, "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: 3", "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: 30", `containers.yaml:42: container "kafka": KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR is 30, and there are 3 nodes`},
 		{"a production of no nodes", FileName, "      nodes: [es-node-1, es-node-2, es-node-3]\n", "", `container "elasticsearch": production has variables and no nodes`},
+		{"more acknowledgements than brokers", "kafka/topics.yml", "cleanup.policy: delete", "min.insync.replicas: 4", `topics.yml:4: topic "application-logs": min.insync.replicas is 4, and production has 3 brokers`},
 		{"another first file", stack.FileName, "      - prometheus/prometheus.yml\n", "", `stack.yaml:87: component "prometheus": prometheus/alerts/collection-layer.yml is the first file of its config, and its container is started with prometheus/prometheus.yml`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -174,3 +174,28 @@ func (j *judged) production(r recipe) {
 		}
 	}
 }
+
+// checkTopics holds what topics ask of the brokers against how many there are in production: a topic that wants more of
+// them to have a message than there are takes none.
+func checkTopics(s *stack.Stack, f *file) []error {
+	c, err := s.Component("kafka")
+	if err != nil || len(c.Config) == 0 {
+		return nil
+	}
+	topics, err := stack.LoadTopics(s.Path(c.Config[0]))
+	if err != nil {
+		return nil // said where topics are read
+	}
+	nodes := len(f.Containers[c.Name].Production.Nodes)
+	if nodes == 0 {
+		return nil // how many there are is not known
+	}
+	var errs []error
+	for _, t := range topics {
+		if n, err := strconv.Atoi(t.Config["min.insync.replicas"]); err == nil && n > nodes {
+			errs = append(errs, &stack.FileError{File: s.Path(c.Config[0]), Line: t.Line, Msg: fmt.Sprintf(
+				"topic %q: min.insync.replicas is %d, and production has %d brokers (%s): whoever waits for acknowledgements could write nothing", t.Name, n, nodes, FileName)})
+		}
+	}
+	return errs
+}

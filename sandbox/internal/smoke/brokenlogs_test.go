@@ -241,6 +241,16 @@ var brokenLogs = []breakage{
 		fails: []string{"kafka has topic application-logs as checked in"}, says: "keeps every line for ever",
 	},
 	{
+		name: "the topic of the log lines keeps a thousand bytes",
+		breaks: func(w *world) {
+			w.checksIn("kafka/topics.yml", "cleanup.policy: delete", "cleanup.policy: delete\n      retention.bytes: 1000")
+			bytes := "1000"
+			_, err := w.kafkaAdmin.AlterTopicConfigs(w.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.bytes", Value: &bytes}}, logTopic)
+			require.NoError(w.t, err)
+		},
+		fails: []string{"kafka has topic application-logs as checked in"}, says: "retention.bytes 1000 is less than the largest line",
+	},
+	{
 		name:   "the index template has another priority",
 		breaks: func(w *world) { put(w.template, 50, "priority") },
 		fails:  []string{"elasticsearch has the index template application-logs as checked in"}, says: "priority is 50, not 500", at: "index-template.json:3",

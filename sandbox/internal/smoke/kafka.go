@@ -161,6 +161,21 @@ func losesLines(config map[string]string) []string {
 	if ms, err := strconv.ParseInt(config["retention.ms"], 10, 64); err == nil && ms >= 0 && ms < time.Hour.Milliseconds() {
 		faults = append(faults, fmt.Sprintf("retention.ms %d is less than an hour: a log store that is away for longer loses lines", ms))
 	}
+	number := func(key string) int64 {
+		n, err := strconv.ParseInt(config[key], 10, 64)
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	if bytes, most := number("retention.bytes"), number("max.message.bytes"); bytes >= 0 && bytes < max(most, 1<<20) {
+		faults = append(faults, fmt.Sprintf("retention.bytes %d is less than the largest line: lines go before anybody has read them", bytes))
+	}
+	for _, key := range []string{"message.timestamp.before.max.ms", "message.timestamp.after.max.ms"} {
+		if ms := number(key); ms >= 0 && ms < time.Minute.Milliseconds() {
+			faults = append(faults, fmt.Sprintf("%s %d is less than a minute: the broker refuses lines of a clock that is a little wrong, or of a queue", key, ms))
+		}
+	}
 	if config["retention.ms"] == "-1" && (config["retention.bytes"] == "" || config["retention.bytes"] == "-1") && !strings.Contains(config["cleanup.policy"], "compact") {
 		faults = append(faults, "retention.ms -1 without retention.bytes keeps every line for ever, until the brokers' disks are full")
 	}

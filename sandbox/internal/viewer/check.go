@@ -116,6 +116,9 @@ func checkDatasources(s *stack.Stack, file string) error {
 			fail("its url leads out of the stack: %v", err)
 			continue
 		}
+		if _, serves := settings()[c.Name]; serves && d.Type != c.Name {
+			fail("its url leads to %s, and its type is %s", c.Name, d.Type)
+		}
 		if !slices.ContainsFunc(c.Ports, func(p stack.Port) bool { return strconv.Itoa(p.Number) == u.Port() }) {
 			fail("%s has no port %s", c.Name, u.Port())
 		}

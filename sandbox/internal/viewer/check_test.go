@@ -32,6 +32,8 @@ func TestCheck(t *testing.T) {
 		{"a type that is none", sources, "type: jaeger", "type: jager", `datasources.yaml:41: data source "Jaeger": type "jager" is not known here`},
 		{"a setting that is none", sources, "timeField:", "timeFeld:", `datasources.yaml:30: data source "Elasticsearch": jsonData has no setting "timeFeld"`},
 		{"no time", sources, `timeField: "@timestamp"`, `timeField: ""`, `datasources.yaml:30: data source "Elasticsearch": jsonData needs a timeField`},
+		{"a time that is no date", sources, `timeField: "@timestamp"`, "timeField: message", `datasources.yaml:30: data source "Elasticsearch": timeField is message, of type text in the index template, and no date`},
+		{"a server of something else", sources, "http://elasticsearch:9200", "http://prometheus:9090", `data source "Elasticsearch": its url leads to prometheus, and its type is elasticsearch`},
 		{"a link on nothing", sources, "field: trace_id", `field: ""`, `datasources.yaml:34: data source "Elasticsearch": a link of dataLinks needs the field`},
 		{"a nested setting that is none", sources, "customQuery:", "custmQuery:", `jsonData has no setting "tracesToLogsV2.custmQuery"`},
 		{"a variable that provisioning eats", sources, "$${__value.raw}", "${__value.raw}", `datasources.yaml:35: data source "Elasticsearch": Grafana's provisioning`},

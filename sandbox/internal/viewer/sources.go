@@ -127,6 +127,9 @@ func (c *sourceChecker) fields(jsonData *yaml.Node) {
 		c.fail(index, "index %s reads none of the indices of the stack's index templates", index.Value)
 		return
 	}
+	if at := key(jsonData, "timeField"); read.has(at.Value) && !strings.HasPrefix(read.typeOf(at.Value), "date") {
+		c.fail(at, "timeField is %s, of type %s in the index template, and no date", at.Value, read.typeOf(at.Value))
+	}
 	names := []*yaml.Node{key(jsonData, "timeField"), key(jsonData, "logMessageField"), key(jsonData, "logLevelField")}
 	for _, link := range key(jsonData, "dataLinks").Content {
 		if field := key(link, "field"); field.Value == "" {
@@ -151,19 +154,30 @@ type indexTemplate struct {
 }
 
 type properties struct {
+	Type       string                `json:"type"`
 	Properties map[string]properties `json:"properties"`
 }
 
 func (t *indexTemplate) has(field string) bool {
+	_, ok := t.find(field)
+	return ok
+}
+
+func (t *indexTemplate) typeOf(field string) string {
+	at, _ := t.find(field)
+	return at.Type
+}
+
+func (t *indexTemplate) find(field string) (properties, bool) {
 	at := t.Template.Mappings
 	for name := range strings.SplitSeq(field, ".") {
 		next, ok := at.Properties[name]
 		if !ok {
-			return false
+			return properties{}, false
 		}
 		at = next
 	}
-	return true
+	return at, true
 }
 
 // templates are the index templates that the stack is set up with.
