@@ -2,6 +2,8 @@ package stack
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -9,10 +11,10 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// checkAlertRelabeling says which alert Prometheus would keep to itself, or send without its name or its severity:
-// alert_relabel_configs are applied to what fires, and nobody is told of what they drop. Of an alert's labels, those are
-// known that its rule gives it.
-func (s *Stack) checkAlertRelabeling(files []string) []error {
+// checkAlertRelabeling says which alert Prometheus would keep to itself, or send without its name or with a severity that
+// Alertmanager's routes do not know: alert_relabel_configs are applied to what fires, and nobody is told of what they drop.
+// Of an alert's labels, those are known that its rule gives it.
+func (s *Stack) checkAlertRelabeling(files, severities []string) []error {
 	c, err := s.Component("prometheus")
 	if err != nil || len(c.Config) == 0 {
 		return nil
@@ -54,10 +56,12 @@ func (s *Stack) checkAlertRelabeling(files []string) []error {
 			fail("is dropped: nobody would be told of it")
 			return
 		}
-		for _, label := range []string{model.AlertNameLabel, "severity"} {
-			if was, is := before.Get(label), after.Get(label); was != is {
-				fail("is sent with %s %q, and its rule says %q", label, is, was)
-			}
+		if is := after.Get(model.AlertNameLabel); is != name {
+			fail("is sent as %q", is)
+		}
+		was, is := before.Get("severity"), after.Get("severity")
+		if was != is && len(severities) > 0 && !slices.Contains(severities, is) {
+			fail("is sent with severity %q instead of %q, and alertmanager's routes know %s", is, was, strings.Join(severities, ", "))
 		}
 	})
 	return errs

@@ -41,7 +41,7 @@ func (s *Stack) CheckAlerts() error {
 		}
 	})
 	errs = append(errs, s.checkAlertLabels(files)...)
-	return errors.Join(append(errs, s.checkAlertRelabeling(files)...)...)
+	return errors.Join(append(errs, s.checkAlertRelabeling(files, known)...)...)
 }
 
 // failAt notes what is wrong with an alert, and where.

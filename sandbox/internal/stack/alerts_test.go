@@ -20,7 +20,7 @@ func TestAlertsSayWhatTheirNotificationsNeed(t *testing.T) {
 	require.NoError(t, os.CopyFS(replicas.Dir, os.DirFS(s.Dir)))
 	data, err := os.ReadFile(s.Path("prometheus/prometheus.yml"))
 	require.NoError(t, err)
-	usual := strings.Replace(string(data), "alerting:\n", "alerting:\n  alert_relabel_configs:\n    - {regex: replica, action: labeldrop}\n    - {source_labels: [namespace], regex: dev, action: drop}\n", 1)
+	usual := strings.Replace(string(data), "alerting:\n", "alerting:\n  alert_relabel_configs:\n    - {regex: replica, action: labeldrop}\n    - {source_labels: [namespace], regex: dev, action: drop}\n    - {source_labels: [severity], regex: critical, target_label: severity, replacement: warning}\n", 1)
 	require.NoError(t, os.WriteFile(replicas.Path("prometheus/prometheus.yml"), []byte(usual), 0o644))
 	require.NoError(t, replicas.CheckAlerts(), "what is usual there")
 	for _, c := range []struct{ file, old, with, want string }{
@@ -38,7 +38,7 @@ func TestAlertsSayWhatTheirNotificationsNeed(t *testing.T) {
 		{"prometheus/prometheus.yml", "alerting:\n", "alerting:\n  alert_relabel_configs:\n    - {source_labels: [severity], regex: critical, action: drop}\n",
 			"prometheus.yml:14: alert_relabel_configs: alert CollectorDown is dropped: nobody would be told of it"},
 		{"prometheus/prometheus.yml", "alerting:\n", "alerting:\n  alert_relabel_configs:\n    - {regex: severity, action: labeldrop}\n",
-			`prometheus.yml:14: alert_relabel_configs: alert HighCollectorErrorRate is sent with severity "", and its rule says "warning"`},
+			`prometheus.yml:14: alert_relabel_configs: alert HighCollectorErrorRate is sent with severity "" instead of "warning", and alertmanager's routes know critical, warning`},
 	} {
 		own := *s
 		own.Dir = filepath.Join(t.TempDir(), "stack")
