@@ -251,6 +251,12 @@ var brokenLogs = []breakage{
 		fails: []string{"kafka has topic application-logs as checked in"}, says: "retention.bytes 1000 is less than the largest line",
 	},
 	{
+		name:   "lines are not found by their level",
+		breaks: stays(lineStandard, func(d *document) { d.Source["level"] = "another" }),
+		fails:  []string{standardLine, "the fields of a log line are searchable as what they are"},
+		says:   "not found where level is a keyword", at: "index-template.json:34",
+	},
+	{
 		name:   "the index template has another priority",
 		breaks: func(w *world) { put(w.template, 50, "priority") },
 		fails:  []string{"elasticsearch has the index template application-logs as checked in"}, says: "priority is 50, not 500", at: "index-template.json:3",

@@ -255,10 +255,12 @@ func (e *env) fieldsAreTyped(ctx context.Context) (string, error) {
 		}
 	}
 	if len(faults) > 0 {
-		return "", &mismatch{
+		file := e.templateFile()
+		field, _, _ := strings.Cut(faults[0], " ")
+		return "", at(file, lineOfJSON(file, "template.mappings.properties."+field), &mismatch{
 			"the standard line is found by each of its fields", "not found where " + strings.Join(faults, "; "),
 			fmt.Sprintf("%s/%s/_mapping", e.addr.URL("elasticsearch", "http"), logIndices),
-		}
+		})
 	}
 	return fmt.Sprintf("%d queries", len(queries)), nil
 }
