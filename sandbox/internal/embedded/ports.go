@@ -19,32 +19,24 @@ import (
 type reservation struct {
 	mu   sync.Mutex
 	held map[string][]io.Closer
+	// claims are those of automatic ports.
+	claims map[string][]*ports.Claim
 	// addresses maps component and port name to host:port.
 	addresses map[string]map[string]string
 }
 
 // reserve takes the ports of the components: the usual ones, or free ones. All taken ports are one error.
 func reserve(ctx context.Context, components []stack.Component, auto bool) (*reservation, error) {
-	r := &reservation{held: map[string][]io.Closer{}, addresses: map[string]map[string]string{}}
+	r := &reservation{held: map[string][]io.Closer{}, claims: map[string][]*ports.Claim{}, addresses: map[string]map[string]string{}}
 	var taken []error
 	for _, c := range components {
 		r.addresses[c.Name] = map[string]string{}
 		for _, port := range c.Ports {
-			var (
-				held   io.Closer
-				number = port.Number
-				err    error
-			)
-			if auto {
-				held, number, err = ports.HoldFree(ctx, port.UDP)
-			} else {
-				held, err = ports.Hold(ctx, port.Number, port.UDP)
-			}
+			number, err := r.take(ctx, c.Name, port, auto)
 			if err != nil {
 				taken = append(taken, portError(c, port, err))
 				continue
 			}
-			r.held[c.Name] = append(r.held[c.Name], held)
 			r.addresses[c.Name][port.Name] = net.JoinHostPort(ports.Host, strconv.Itoa(number))
 		}
 	}
@@ -55,7 +47,24 @@ func reserve(ctx context.Context, components []stack.Component, auto bool) (*res
 	return r, nil
 }
 
-// release lets go of a component's ports, right before it takes them itself.
+func (r *reservation) take(ctx context.Context, component string, port stack.Port, auto bool) (int, error) {
+	if !auto {
+		held, err := ports.Hold(ctx, port.Number, port.UDP)
+		if err == nil {
+			r.held[component] = append(r.held[component], held)
+		}
+		return port.Number, err
+	}
+	claim, err := ports.Take(ctx, port.UDP)
+	if err != nil {
+		return 0, err
+	}
+	r.claims[component] = append(r.claims[component], claim)
+	return claim.Number, nil
+}
+
+// release lets go of a component's ports, right before it takes them itself. Automatic ones stay claimed: other runs leave
+// them alone until this one ends.
 func (r *reservation) release(component string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,12 +72,27 @@ func (r *reservation) release(component string) {
 		held.Close()
 	}
 	delete(r.held, component)
+	for _, claim := range r.claims[component] {
+		_ = claim.Let()
+	}
 }
 
+// releaseAll gives everything up, at the end of the run.
 func (r *reservation) releaseAll() {
-	for name := range r.addresses {
-		r.release(name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, all := range r.held {
+		for _, held := range all {
+			held.Close()
+		}
 	}
+	for _, all := range r.claims {
+		for _, claim := range all {
+			_ = claim.Close()
+		}
+	}
+	clear(r.held)
+	clear(r.claims)
 }
 
 // portError says which port, of which component, and who has it.

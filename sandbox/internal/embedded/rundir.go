@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,8 +21,11 @@ const (
 	lockName      = "lock"
 )
 
-// keepDead is how long the directory of a run that ended badly is kept for whoever wants to read its logs.
-const keepDead = 24 * time.Hour
+// The directory of a run that ended badly is kept for whoever wants to read its logs: for a day, and of the last ones only.
+const (
+	keepDead     = 24 * time.Hour
+	keepDeadMost = 20
+)
 
 // CacheDir is where built programs, run directories and the list of running stacks are kept.
 func CacheDir() (string, error) {
@@ -193,13 +197,18 @@ func removeDead(dir string) {
 	if err != nil {
 		return
 	}
+	ended := map[string]time.Time{} // or begun
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		info, err := e.Info()
-		if err != nil || strings.HasPrefix(e.Name(), ".") || time.Since(info.ModTime()) < keepDead {
-			continue
+		if err == nil && !strings.HasPrefix(e.Name(), ".") && !isLocked(path) {
+			ended[path] = info.ModTime()
 		}
-		if !isLocked(path) {
+	}
+	newest := slices.SortedFunc(maps.Keys(ended), func(a, b string) int { return ended[b].Compare(ended[a]) })
+	for i, path := range newest {
+		// One without a lock may be about to be locked.
+		if age := time.Since(ended[path]); age > keepDead || i >= keepDeadMost && age > time.Minute {
 			_ = os.RemoveAll(path)
 		}
 	}

@@ -3,6 +3,7 @@ package embedded
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -69,4 +70,26 @@ func TestRunDirectories(t *testing.T) {
 	removeDead(filepath.Join(cache, "run"))
 	assert.NoDirExists(t, failed.path)
 	assert.DirExists(t, live.path)
+}
+
+// Runs that end badly one after the other, for instance while a stack is being broken on purpose, do not fill the disk.
+func TestOnlyTheLastDeadRunsAreKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var paths []string
+	for i := range keepDeadMost + 5 {
+		path := filepath.Join(dir, strconv.Itoa(i))
+		require.NoError(t, os.Mkdir(path, 0o755))
+		ended := time.Now().Add(-time.Duration(i+2) * time.Minute)
+		require.NoError(t, os.Chtimes(path, ended, ended))
+		paths = append(paths, path)
+	}
+	removeDead(dir)
+	for i, path := range paths {
+		if i < keepDeadMost {
+			assert.DirExists(t, path)
+		} else {
+			assert.NoDirExists(t, path)
+		}
+	}
 }

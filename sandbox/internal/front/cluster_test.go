@@ -57,13 +57,6 @@ func platform(t *testing.T) (proxy, kubernetes, stranger string) {
 	return proxy, kubernetes, stranger
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	port, err := ports.Free(t.Context())
-	require.NoError(t, err)
-	return port
-}
-
 // certificate makes one that signs itself for the names, and a pool that trusts it.
 func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
 	t.Helper()
@@ -104,8 +97,8 @@ func TestServeCluster(t *testing.T) {
 	certFile, keyFile, roots := certificate(t)
 	cfg := front.ClusterConfig{
 		Address: "127.0.0.1", Proxy: proxy, Kubernetes: kubernetes,
-		Hosts: []int{freePort(t), freePort(t)}, ListenProxy: freePort(t), ListenKubernetes: freePort(t),
-		TLS: freePort(t), CertFile: certFile, KeyFile: keyFile, Names: map[string]string{"pager.example.com": stranger},
+		Hosts: []int{ports.Number(t), ports.Number(t)}, ListenProxy: ports.Number(t), ListenKubernetes: ports.Number(t),
+		TLS: ports.Number(t), CertFile: certFile, KeyFile: keyFile, Names: map[string]string{"pager.example.com": stranger},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -214,7 +207,7 @@ func TestServeCluster(t *testing.T) {
 
 func TestServeClusterRefuses(t *testing.T) {
 	t.Parallel()
-	taken := freePort(t)
+	taken := ports.Number(t)
 	for name, c := range map[string]struct {
 		cfg  front.ClusterConfig
 		want string

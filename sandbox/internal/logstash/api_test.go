@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"obsandbox/sandbox/internal/ports"
 )
 
 // at follows keys and indexes into decoded JSON.
@@ -39,7 +41,7 @@ input {
 filter {
   if [message] == "a" { drop { id => "gone" percentage => 0 } } else { drop { id => "dropped" } }
 }
-output { file { id => "file" path => "%s" codec => line } }`, freePort(t), out))
+output { file { id => "file" path => "%s" codec => line } }`, ports.Number(t), out))
 	stats := func() map[string]any {
 		status, body := r.get(t, "/_node/stats/pipelines/main")
 		require.Equal(t, http.StatusOK, status)

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"obsandbox/sandbox/internal/ports"
 )
 
 // readFile is a file's text; empty where there is none yet.
@@ -42,13 +40,6 @@ func settingsDir(t *testing.T, outputOption string) string {
 }
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	port, err := ports.Free(t.Context())
-	require.NoError(t, err)
-	return port
-}
 
 // startPipeline runs a pipeline file by itself.
 func startPipeline(t *testing.T, data, text string) *runner {

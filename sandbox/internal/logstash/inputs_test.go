@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"obsandbox/sandbox/internal/ports"
 )
 
 func eventually(t *testing.T, condition func() bool) {
@@ -45,7 +47,7 @@ output { file { path => "%s/out/%%{message}.log" codec => line { format => "x" }
 
 func TestTCPInput(t *testing.T) {
 	t.Parallel()
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), ports.Number(t)
 	out := filepath.Join(dir, "out.log")
 	startPipeline(t, dir, fmt.Sprintf(`
 input { tcp { host => "127.0.0.1" port => %d codec => json dns_reverse_lookup_enabled => false } }
@@ -66,7 +68,7 @@ output { file { path => "%s" codec => line { format => "%%{a} %%{[@metadata][inp
 
 func TestHTTPInput(t *testing.T) {
 	t.Parallel()
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), ports.Number(t)
 	out := filepath.Join(dir, "out.log")
 	startPipeline(t, dir, fmt.Sprintf(`
 input { http { host => "127.0.0.1" port => %d user => "u" password => "p" response_code => 202 max_content_length => 100 } }

@@ -41,6 +41,7 @@ type original struct {
 	process *process
 	results map[string]*bufio.Reader
 	conns   []net.Conn
+	claims  []*ports.Claim
 	cases   int
 }
 
@@ -131,7 +132,7 @@ func startOriginal(ctx context.Context, opts Options, files []loaded) (_ *origin
 		}
 	} else {
 		o.host = "127.0.0.1"
-		if err := freePorts(ctx, o.harness); err != nil {
+		if err := o.claimPorts(ctx); err != nil {
 			return o, err
 		}
 		if opts.Progress != nil {
@@ -151,18 +152,27 @@ func startOriginal(ctx context.Context, opts Options, files []loaded) (_ *origin
 	return o, nil
 }
 
-// freePorts finds ports that are free now.
-func freePorts(ctx context.Context, h *logstash.Harness) error {
-	var err error
-	for _, s := range h.Sources {
-		if s.Port, err = ports.Free(ctx); err != nil {
+// claimPorts finds ports for the harness.
+func (o *original) claimPorts(ctx context.Context) error {
+	claim := func(port *int) error {
+		c, err := ports.Take(ctx, false)
+		if err != nil {
+			return err
+		}
+		o.claims, *port = append(o.claims, c), c.Number
+		return c.Let()
+	}
+	for _, s := range o.harness.Sources {
+		if err := claim(&s.Port); err != nil {
 			return err
 		}
 	}
-	for id := range h.Results {
-		if h.Results[id], err = ports.Free(ctx); err != nil {
+	for id := range o.harness.Results {
+		var port int
+		if err := claim(&port); err != nil {
 			return err
 		}
+		o.harness.Results[id] = port
 	}
 	return nil
 }
@@ -232,6 +242,9 @@ func (o *original) close() {
 	}
 	if o.process != nil {
 		o.process.stop()
+	}
+	for _, c := range o.claims {
+		_ = c.Close()
 	}
 }
 

@@ -112,13 +112,14 @@ func TestAgainstCarriesEverything(t *testing.T) {
 func twoPorts(t *testing.T) int {
 	t.Helper()
 	for {
-		held, port, err := ports.HoldFree(t.Context(), false)
+		claim, err := ports.Take(t.Context(), false)
 		require.NoError(t, err)
-		next, err := ports.Hold(t.Context(), port+1, false)
-		require.NoError(t, held.Close())
+		t.Cleanup(func() { _ = claim.Close() })
+		next, err := ports.Hold(t.Context(), claim.Number+1, false)
+		require.NoError(t, claim.Let())
 		if err == nil {
 			require.NoError(t, next.Close())
-			return port
+			return claim.Number
 		}
 	}
 }

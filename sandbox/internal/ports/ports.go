@@ -3,6 +3,7 @@ package ports
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,7 +14,7 @@ import (
 // Host is where everything listens.
 const Host = "127.0.0.1"
 
-// Free ports come from below what Linux (32768) and macOS (49152) give to outgoing connections, so that nobody gets one by
+// Claims come from below what Linux (32768) and macOS (49152) give to outgoing connections, so that nobody gets one by
 // chance between the moment it is let go here and the moment its server has it.
 const (
 	first = 20000
@@ -29,38 +30,76 @@ func Hold(ctx context.Context, port int, udp bool) (io.Closer, error) {
 	return new(net.ListenConfig).Listen(ctx, "tcp", address)
 }
 
-// HoldFree takes a port that nobody has, until it is closed.
-func HoldFree(ctx context.Context, udp bool) (io.Closer, int, error) {
+// Claim is a port that nobody else who asks this package gets until it is closed, in this process or in another, whether
+// its server listens just then or not.
+type Claim struct {
+	Number int
+	// socket keeps the port from everybody. guard is the same number of the other protocol: it stays when the socket is let
+	// go, and ends with the process at the latest.
+	socket, guard io.Closer
+}
+
+// Take claims a TCP or UDP port that nobody has.
+func Take(ctx context.Context, udp bool) (*Claim, error) {
 	var err error
 	for range 200 {
-		port := first + rand.IntN(last-first)
-		var held io.Closer
-		if held, err = Hold(ctx, port, udp); err == nil {
-			return held, port, nil
+		c := &Claim{Number: first + rand.IntN(last-first)}
+		if c.guard, err = Hold(ctx, c.Number, !udp); err != nil {
+			continue
 		}
+		if c.socket, err = Hold(ctx, c.Number, udp); err == nil {
+			return c, nil
+		}
+		_ = c.guard.Close()
 	}
-	return nil, 0, fmt.Errorf("no free port from %d to %d: %w", first, last, err)
+	return nil, fmt.Errorf("no free port from %d to %d: %w", first, last, err)
 }
 
-// Free is the number of a TCP port that nobody has now.
-func Free(ctx context.Context) (int, error) {
-	held, port, err := HoldFree(ctx, false)
-	if err != nil {
-		return 0, err
+// Address is "host:port".
+func (c *Claim) Address() string { return net.JoinHostPort(Host, strconv.Itoa(c.Number)) }
+
+// Let lets go of the port, right before its server takes it. A second time it does nothing.
+func (c *Claim) Let() error {
+	if c.socket == nil {
+		return nil
 	}
-	return port, held.Close()
+	err := c.socket.Close()
+	c.socket = nil
+	return err
 }
 
-// Address is where nobody listens now, "host:port", for a test's server.
-func Address(t interface {
+// Close gives the claim up.
+func (c *Claim) Close() error { return errors.Join(c.Let(), c.guard.Close()) }
+
+// Test is what is used of a test.
+type Test interface {
 	Helper()
 	Context() context.Context
+	Cleanup(func())
 	Fatal(...any)
-}) string {
+}
+
+// Address is where nobody listens now, "host:port", for a server of a test: it is the test's until that ends.
+func Address(t Test) string {
 	t.Helper()
-	port, err := Free(t.Context())
+	return forTest(t).Address()
+}
+
+// Number is the port of such an address.
+func Number(t Test) int {
+	t.Helper()
+	return forTest(t).Number
+}
+
+func forTest(t Test) *Claim {
+	t.Helper()
+	c, err := Take(t.Context(), false)
+	if err == nil {
+		t.Cleanup(func() { _ = c.Close() })
+		err = c.Let()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return net.JoinHostPort(Host, strconv.Itoa(port))
+	return c
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -86,11 +85,12 @@ type Program struct {
 // Start runs an Alertmanager on loopback with a configuration, and waits until it is ready. dir is for its state; args
 // are further arguments.
 func Start(ctx context.Context, program, configFile, dir string, args ...string) (*Program, error) {
-	port, err := ports.Free(ctx) // it cannot say itself which one it took
+	claim, err := ports.Take(ctx, false) // it cannot say itself which port it took
 	if err != nil {
 		return nil, fmt.Errorf("start Alertmanager: %w", err)
 	}
-	address := net.JoinHostPort(ports.Host, strconv.Itoa(port))
+	address := claim.Address()
+	_ = claim.Let()
 	ctx, cancel := context.WithCancel(ctx)
 	p := &Program{URL: "http://" + address, cancel: cancel, done: make(chan struct{}), log: &bytes.Buffer{}}
 	args = append([]string{"--config.file=" + configFile, "--storage.path=" + dir,
@@ -99,11 +99,13 @@ func Start(ctx context.Context, program, configFile, dir string, args ...string)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	if err := cmd.Start(); err != nil {
 		cancel()
+		_ = claim.Close()
 		return nil, fmt.Errorf("start Alertmanager: %w", err)
 	}
 	go func() {
 		defer close(p.done)
 		_ = cmd.Wait()
+		_ = claim.Close()
 	}()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
