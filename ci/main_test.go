@@ -236,9 +236,10 @@ func TestChecks(t *testing.T) {
 	for _, read := range []string{"stack/stack.yaml", "stack/prometheus/", "stack/grafana/provisioning/", "tests/rules/", "tools/"} {
 		assert.Contains(t, rules, "path:"+read+")>", "the rules' tests read it")
 	}
-	for _, unread := range []string{"path:stack/)>", "stack/grafana/dashboards", "path:stack/grafana/)", "path:tests/)", "tests/routes"} {
+	for _, unread := range []string{"path:stack/)>", "directory(path:stack/grafana/dashboards", "file(path:stack/grafana/dashboards", "path:stack/grafana/)", "path:tests/)", "tests/routes"} {
 		assert.NotContains(t, rules, unread, "a change of it does not run them again")
 	}
+	assert.Contains(t, rules, "path:/src/stack/grafana/dashboards/slo.json", "stack.yaml names it: it has to be there, with nothing in it")
 }
 
 // Every kind of test that the command has is run by one check, and by the test of everything.

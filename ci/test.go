@@ -36,7 +36,7 @@ func (m *Obsandbox) Test(ctx context.Context,
 		parts = append(parts, m.originals(false), m.originals(true))
 	}
 	if smoke && embedded {
-		parts = append(parts, m.command(nil, "smoke"))
+		parts = append(parts, m.command(nil, nil, "smoke"))
 	} else if smoke {
 		parts = append(parts, m.smoke)
 	}
@@ -115,8 +115,8 @@ func (m *Obsandbox) check(ctx context.Context, p part) error {
 func (m *Obsandbox) kinds(chosen func(kind string) bool) part {
 	return func(ctx context.Context) ([]*dagger.File, error) {
 		var all []struct {
-			Name  string
-			Reads []string
+			Name         string
+			Reads, Named []string
 		}
 		if err := m.ask(ctx, &all, "kinds"); err != nil {
 			return nil, err
@@ -125,7 +125,7 @@ func (m *Obsandbox) kinds(chosen func(kind string) bool) part {
 		var parts []part
 		for _, k := range all {
 			if names = append(names, k.Name); chosen == nil || chosen(k.Name) {
-				parts = append(parts, m.command(k.Reads, "test", k.Name))
+				parts = append(parts, m.command(k.Reads, k.Named, "test", k.Name))
 			}
 		}
 		if len(parts) == 0 {
@@ -135,10 +135,15 @@ func (m *Obsandbox) kinds(chosen func(kind string) bool) part {
 	}
 }
 
-// command runs the sandbox command in a container of its own, with the files that it reads.
-func (m *Obsandbox) command(paths []string, args ...string) part {
+// command runs the sandbox command in a container of its own, with the files that it reads. Those that are named only have
+// to be there: they are empty, so that a change of them is none here.
+func (m *Obsandbox) command(paths, named []string, args ...string) part {
 	return func(ctx context.Context) ([]*dagger.File, error) {
-		return results(ctx, m.tool(paths...), append([]string{"sandbox"}, args...)...)
+		ctr := m.tool(paths...)
+		for _, file := range named {
+			ctr = ctr.WithNewFile("/src/"+file, "")
+		}
+		return results(ctx, ctr, append([]string{"sandbox"}, args...)...)
 	}
 }
 
@@ -264,5 +269,5 @@ func verdict(ctx context.Context, reports *dagger.Container) error {
 	if err != nil {
 		return err
 	}
-	return errors.New(text)
+	return errors.New(strings.TrimSpace(text))
 }

@@ -60,10 +60,12 @@ func (c *containersCmd) Run(con *console) error {
 // kindsCmd lists the kinds of test and what each of them reads, so that a run can be saved where nothing of it has changed.
 type kindsCmd struct{ stackFlag }
 
-// kindReads is a kind of test and what it reads below the repository: directories end with a slash.
+// kindReads is a kind of test and what it reads below the repository: directories end with a slash. Named are the files
+// that stack.yaml names and the kind does not read: they have to be there, whatever is in them.
 type kindReads struct {
 	Name  string   `json:"name"`
 	Reads []string `json:"reads"`
+	Named []string `json:"named"`
 }
 
 func (c *kindsCmd) Run(con *console) error {
@@ -77,13 +79,28 @@ func (c *kindsCmd) Run(con *console) error {
 		if err != nil {
 			return err
 		}
-		all = append(all, kindReads{k.name, reads})
+		all = append(all, kindReads{k.name, reads, unread(s, reads)})
 	}
 	return json.NewEncoder(con.out).Encode(all)
 }
 
-// reads is all of the repository that a kind may read; of stack/grafana, and of tests/, what it has to do with. stack.yaml
-// and the files that it names have to be there for every kind.
+// unread are the files that stack.yaml names and that are none of those that are read.
+func unread(s *stack.Stack, reads []string) []string {
+	all := []string{}
+	for _, c := range s.Components {
+		for _, name := range c.Config {
+			path := filepath.Base(s.Dir) + "/" + name
+			if !slices.ContainsFunc(reads, func(read string) bool {
+				return read == path || strings.HasSuffix(read, "/") && strings.HasPrefix(path, read)
+			}) {
+				all = append(all, path)
+			}
+		}
+	}
+	return all
+}
+
+// reads is all of the repository that a kind may read; of stack/grafana, and of tests/, what it has to do with.
 func reads(s *stack.Stack, kind string) ([]string, error) {
 	prefixes := touched(kind)
 	concerned := func(path string) bool {
@@ -102,7 +119,7 @@ func reads(s *stack.Stack, kind string) ([]string, error) {
 			}
 			switch {
 			case path == "stack/grafana/" && !concerned(path):
-				path += "provisioning/" // named by stack.yaml
+				path += "provisioning/"
 			case dir == "tests" && e.IsDir() && !concerned(path):
 				continue
 			}
