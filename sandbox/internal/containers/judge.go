@@ -70,6 +70,7 @@ func Judge(s *stack.Stack) error {
 	}
 	errs = append(errs, checkRecipes(s, f, &root)...)
 	errs = append(errs, checkTopics(s, f)...)
+	errs = append(errs, checkReplicas(s, f)...)
 	errs = append(errs, checkSecrets(s, f, &root)...)
 	return errors.Join(append(errs, checkNodes(s, f, &root)...)...)
 }

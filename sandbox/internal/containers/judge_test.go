@@ -17,6 +17,7 @@ func TestJudge(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, Judge(own))
 	const alertmanager, slack, key = "alertmanager/alertmanager.yml", "slack_api_url_file: /etc/alertmanager/secrets/slack_api_url", "routing_key_file: /etc/alertmanager/secrets/pagerduty_routing_key"
+	const template = "elasticsearch/index-template.json"
 	const logstash, elasticsearch = "logstash/logstash.yml", "elasticsearch/elasticsearch.yml"
 	for _, c := range []struct{ name, file, old, new, want string }{
 		{"a secret that is elsewhere", alertmanager, slack, "slack_api_url_file: /etc/secrets/slack", "alertmanager.yml:4: slack_api_url_file: /etc/secrets/slack is not mounted: containers.yaml has the secret slack at /etc/alertmanager/secrets/slack_api_url"},
@@ -60,6 +61,12 @@ func TestJudge(t *testing.T) {
 		{"more copies than nodes", FileName, "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: 3", "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: 30", `containers.yaml:42: container "kafka": KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR is 30, and there are 3 nodes`},
 		{"a production of no nodes", FileName, "      nodes: [es-node-1, es-node-2, es-node-3]\n", "", `container "elasticsearch": production has variables and no nodes`},
 		{"more acknowledgements than brokers", "kafka/topics.yml", "cleanup.policy: delete", "min.insync.replicas: 4", `topics.yml:4: topic "application-logs": min.insync.replicas is 4, and production has 3 brokers`},
+		{"more replicas than nodes beside a primary", template, `"auto_expand_replicas": "0-1"`, `"number_of_replicas": 3`, "index-template.json:12: number_of_replicas is 3, and production has 3 nodes (containers.yaml): there is room for 2 beside the primary"},
+		{"as many replicas, as text and with dots", template, `"index": {
+        "number_of_shards": 1,
+        "auto_expand_replicas": "0-1",`, `"index.number_of_replicas": "5",
+      "index": {`, "index-template.json:10: number_of_replicas is 5"},
+		{"as many replicas, and none of them by itself", template, `"auto_expand_replicas": "0-1"`, `"auto_expand_replicas": false, "number_of_replicas": 9`, "index-template.json:12: number_of_replicas is 9"},
 		{"another first file", stack.FileName, "      - prometheus/prometheus.yml\n", "", `stack.yaml:87: component "prometheus": prometheus/alerts/collection-layer.yml is the first file of its config, and its container is started with prometheus/prometheus.yml`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -73,6 +80,24 @@ func TestJudge(t *testing.T) {
 			s, err := stack.Load(dir)
 			require.NoError(t, err)
 			assert.ErrorContains(t, Judge(s), c.want)
+		})
+	}
+	for name, replicas := range map[string]string{
+		"replicas that have room": `"number_of_replicas": 2`, "no replicas": `"number_of_replicas": "0"`,
+		"replicas by the nodes": `"number_of_replicas": 9, "auto_expand_replicas": "0-all"`, "nothing of replicas": `"codec": "default"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir() + "/stack"
+			require.NoError(t, os.CopyFS(dir, os.DirFS(stackDir)))
+			data, err := os.ReadFile(dir + "/" + template)
+			require.NoError(t, err)
+			changed := strings.Replace(string(data), `"auto_expand_replicas": "0-1"`, replicas, 1)
+			require.NotEqual(t, string(data), changed)
+			require.NoError(t, os.WriteFile(dir+"/"+template, []byte(changed), 0o644))
+			s, err := stack.Load(dir)
+			require.NoError(t, err)
+			assert.NoError(t, Judge(s))
 		})
 	}
 	t.Run("a file of a cluster alone", func(t *testing.T) {
