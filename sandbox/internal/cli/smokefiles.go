@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"obsandbox/sandbox/internal/report"
+	"obsandbox/sandbox/internal/routes"
 	"obsandbox/sandbox/internal/slo"
 	"obsandbox/sandbox/internal/smoke"
 	"obsandbox/sandbox/internal/stack"
@@ -21,6 +22,11 @@ func fileChecks(s *stack.Stack) []smoke.FileCheck {
 		all = append(all, smoke.FileCheck{
 			Name: "every alert says what its notification needs", Judge: func(context.Context) error { return s.CheckAlerts() },
 		})
+		if _, err := s.Component("alertmanager"); err == nil {
+			all = append(all, smoke.FileCheck{
+				Name: "every critical alert pages somebody", Judge: func(context.Context) error { return routes.CheckPages(s) },
+			})
+		}
 	}
 	if s.Runbook.File != "" {
 		all = append(all, smoke.FileCheck{
