@@ -102,6 +102,14 @@ var brokenLogs = []breakage{
 		fails:  []string{"no log line is there twice"}, says: "standard: 2",
 	},
 	{
+		name: "documents have no ids of their own",
+		breaks: func(w *world) {
+			w.checksIn("logstash/pipeline/logstash.conf", "    document_id =>", "    # document_id =>")
+			stays(lineStandard, func(d *document) { d.ID = "Zk3aB5oBq0J8-_x1LmNp" })(w)
+		},
+		fails: []string{"no log line is there twice"}, says: "set document_id in the output", at: "logstash.conf:161",
+	},
+	{
 		name: "a stack trace becomes a document a line",
 		breaks: func(w *world) {
 			w.onLine[lineMultiline] = func(d document) []document {

@@ -190,7 +190,8 @@ func quoted(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// eachLineOnce counts the documents of each line: delivery may repeat, documents may not.
+// eachLineOnce counts the documents of each line, and looks at what they are called: delivery may repeat, documents may
+// not.
 func (e *env) eachLineOnce(ctx context.Context) (string, error) {
 	if err := e.logs.wait(ctx); err != nil {
 		return "", err
@@ -198,9 +199,12 @@ func (e *env) eachLineOnce(ctx context.Context) (string, error) {
 	var faults []string
 	more := false
 	for _, line := range logLines {
-		_, n, err := e.search(ctx, match("message", e.logs.token(line)), 1)
+		docs, n, err := e.search(ctx, match("message", e.logs.token(line)), 1)
 		if err != nil {
 			return "", err
+		}
+		if len(docs) > 0 && isAutomatic(docs[0].ID) {
+			return "", e.onceByChance(line, docs[0].ID)
 		}
 		if n != 1 {
 			faults = append(faults, fmt.Sprintf("%s: %d", line, n))
