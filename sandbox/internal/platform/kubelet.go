@@ -31,6 +31,8 @@ type kubelet struct {
 	// network leads to the pods.
 	network http.RoundTripper
 	log     *slog.Logger
+	// finished is the pod that has nothing left to be probed for.
+	finished cluster.Pod
 
 	mu   sync.Mutex
 	pods map[string]*watched
@@ -78,7 +80,7 @@ type PodState struct {
 
 func newKubelet(hosts *guest.Cluster, api *cluster.Server, health *stack.Health, proxy string, log *slog.Logger) *kubelet {
 	return &kubelet{
-		hosts: hosts, api: api, health: health, log: log, pods: map[string]*watched{},
+		hosts: hosts, api: api, health: health, log: log, pods: map[string]*watched{}, finished: finished(time.Now()),
 		network: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: proxy})},
 	}
 }
@@ -214,32 +216,45 @@ func (k *kubelet) attempt(ctx context.Context, host world.Host, a *asked) {
 func (k *kubelet) publish() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	pods := make([]cluster.Pod, 0, len(k.pods))
+	pods := make([]cluster.Pod, 0, len(k.pods)+1)
 	for _, w := range k.pods {
 		pods = append(pods, w.pod(k.health.Services[w.host.Service]))
 	}
-	k.api.SetPods(pods)
+	k.api.SetPods(append(pods, k.finished))
 }
 
 // up says whether a pod may get traffic: one without a readiness probe may at once.
 func (w *watched) up() bool { return w.ready == nil || w.ready.State().Up }
 
 func (w *watched) pod(health stack.Probes) cluster.Pod {
-	h := w.host
+	p := podOf(w.host)
+	if w.guest != nil {
+		p.Image = "localhost/" + w.host.Service + ":local"
+	}
+	p.Ready, p.Liveness, p.Readiness = w.up(), clone(health.Liveness), clone(health.Readiness)
+	return p
+}
+
+// finished is a job's pod of the day before, which took some minutes.
+func finished(now time.Time) cluster.Pod {
+	p := podOf(world.Finished(now.Add(-26 * time.Hour)))
+	p.App = p.Name[:strings.LastIndex(p.Name, "-")] // a job names its pods after itself
+	p.Labels = map[string]string{"app": p.Labels["app"], "job-name": p.App}
+	p.Finished = p.Started.Add(4 * time.Minute)
+	return p
+}
+
+func podOf(h world.Host) cluster.Pod {
 	hash := strings.TrimPrefix(h.Name, h.Service+"-")
 	hash, _, _ = strings.Cut(hash, "-")
-	image := "registry.example.com/data-ingestion/" + h.Service + ":1.0.0"
-	if w.guest != nil {
-		image = "localhost/" + h.Service + ":local"
-	}
 	return cluster.Pod{
-		Namespace: world.Namespace, Name: h.Name, App: h.Service, Image: image,
-		IP: h.Pod.IP, Node: h.Pod.Node, HostIP: "10.0.0." + h.Pod.Node[len(h.Pod.Node)-1:], Port: podPort,
+		Namespace: world.Namespace, Name: h.Name, App: h.Service, Image: "registry.example.com/data-ingestion/" + h.Service + ":1.0.0",
+		IP: h.Pod.IP, Node: h.Pod.Node, HostIP: "10.0.0." + h.Pod.Node[len(h.Pod.Node)-1:], Port: podPort, AdminPort: world.AdminPort,
 		Labels: map[string]string{"app": h.Service, "pod-template-hash": hash},
 		Annotations: map[string]string{
 			"prometheus.io/scrape": "true", "prometheus.io/path": h.MetricsPath(), "prometheus.io/port": fmt.Sprint(podPort),
 		},
-		Started: h.Pod.Started, Ready: w.up(), Liveness: clone(health.Liveness), Readiness: clone(health.Readiness),
+		Started: h.Pod.Started,
 	}
 }
 

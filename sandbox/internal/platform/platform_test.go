@@ -130,12 +130,15 @@ func ask(t require.TestingT, client *http.Client, method, url string, code int) 
 	return body
 }
 
-// pods is the service, readiness and address of the pods in the Kubernetes API.
+// pods is the readiness and address of a service's running pods in the Kubernetes API.
 func (r *running) pods(t require.TestingT, service string) (ready []bool, targets []string) {
 	var list corev1.PodList
 	body := ask(t, http.DefaultClient, http.MethodGet, r.kubernetes+"/api/v1/namespaces/data-ingestion/pods?labelSelector=app%3D"+service, http.StatusOK)
 	require.NoError(t, json.Unmarshal([]byte(body), &list))
 	for _, p := range list.Items {
+		if p.Status.Phase != corev1.PodRunning {
+			continue
+		}
 		ready = append(ready, p.Status.ContainerStatuses[0].Ready)
 		targets = append(targets, fmt.Sprintf("http://%s:%s%s", p.Status.PodIP, p.Annotations["prometheus.io/port"], p.Annotations["prometheus.io/path"]))
 	}
@@ -179,6 +182,38 @@ func TestPodsFollowTheWorld(t *testing.T) {
 	eventually("supplier-collector", all(true, 2))
 }
 
+// What scrape jobs have to leave out is there: ports and a finished pod that answer nothing.
+func TestNothingAnswersWhereNothingRuns(t *testing.T) {
+	t.Parallel()
+	r := start(t, platform.Config{StackDir: stackDir(t, quickHealth)})
+	var list corev1.PodList
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		list = corev1.PodList{}
+		require.NoError(c, json.Unmarshal([]byte(ask(c, http.DefaultClient, http.MethodGet, r.kubernetes+"/api/v1/pods", http.StatusOK)), &list))
+		require.Len(c, list.Items, 12, "eleven that run, and a finished one")
+	}, time.Minute, 20*time.Millisecond)
+	finished := 0
+	for _, p := range list.Items {
+		answers := map[string]string{"admin": "connection refused", "http": ""}
+		if p.Status.Phase == corev1.PodSucceeded {
+			finished++
+			answers = map[string]string{"admin": "no route to host", "http": "no route to host"}
+			require.Equal(t, "storage-router", p.Labels["app"])
+			require.Equal(t, "true", p.Annotations["prometheus.io/scrape"])
+			require.Nil(t, p.Spec.Containers[0].ReadinessProbe)
+		}
+		for _, port := range p.Spec.Containers[0].Ports {
+			code, body, err := do(t.Context(), r.client(t), http.MethodGet, fmt.Sprintf("http://%s:%d%s", p.Status.PodIP, port.ContainerPort, p.Annotations["prometheus.io/path"]), "")
+			require.NoError(t, err)
+			require.Equal(t, answers[port.Name] == "", code == http.StatusOK, body)
+			require.Contains(t, body, answers[port.Name])
+			delete(answers, port.Name)
+		}
+		require.Empty(t, answers, "%s has each port", p.Name)
+	}
+	require.Equal(t, 1, finished)
+}
+
 func TestFixedHosts(t *testing.T) {
 	t.Parallel()
 	r := start(t, platform.Config{StackDir: stackDir(t, quickHealth)})
@@ -198,6 +233,7 @@ func TestFixedHosts(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(ask(t, http.DefaultClient, http.MethodGet, r.api+"/api/state", http.StatusOK)), &state))
 	require.Len(t, state.Hosts, 21)
+	require.Len(t, state.Pods, 11, "those that run")
 	require.Zero(t, state.Rates["log_lines_per_second"], "there is no Kafka")
 	require.Contains(t, ask(t, http.DefaultClient, http.MethodGet, r.api+"/-/ready", http.StatusOK), "ok")
 	require.Contains(t, ask(t, http.DefaultClient, http.MethodGet, r.api+"/api/nothing", http.StatusNotFound), "/api/notifications")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
@@ -16,6 +17,8 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/scrape"
+	"k8s.io/apimachinery/pkg/fields"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 
 	"obsandbox/sandbox/internal/platform/world"
 	"obsandbox/sandbox/internal/stack"
@@ -154,40 +157,94 @@ func pods(hosts []world.Host, sd *kubernetes.SDConfig) []*targetgroup.Group {
 			return nil
 		}
 	}
-	const meta = "__meta_kubernetes_"
 	var groups []*targetgroup.Group
-	for _, h := range hosts {
-		if h.Pod == nil {
-			continue
+	for _, h := range append(hosts[:len(hosts):len(hosts)], world.Finished(time.Time{})) {
+		if h.Pod != nil && selected(sd, h) {
+			groups = append(groups, podGroup(h))
 		}
-		_, port, err := net.SplitHostPort(h.Address)
-		if err != nil {
-			continue
-		}
-		hash, _, _ := strings.Cut(strings.TrimPrefix(h.Name, h.Service+"-"), "-")
-		ls := model.LabelSet{
-			meta + "namespace": world.Namespace, meta + "pod_name": model.LabelValue(h.Name), meta + "pod_ip": model.LabelValue(h.Pod.IP),
-			meta + "pod_phase": "Running", meta + "pod_ready": model.LabelValue(strconv.FormatBool(h.Pod.Ready)),
-			meta + "pod_node_name": model.LabelValue(h.Pod.Node), meta + "pod_controller_kind": "ReplicaSet",
-			meta + "pod_controller_name": model.LabelValue(h.Service),
-		}
-		set := func(kind, name, v string) {
-			name = strings.NewReplacer(".", "_", "/", "_", "-", "_").Replace(name)
-			ls[model.LabelName(meta+"pod_"+kind+"_"+name)] = model.LabelValue(v)
-			ls[model.LabelName(meta+"pod_"+kind+"present_"+name)] = "true"
-		}
-		set("label", "app", h.Service)
-		set("label", "pod-template-hash", hash)
-		set("annotation", "prometheus.io/scrape", "true")
-		set("annotation", "prometheus.io/path", h.MetricsPath())
-		set("annotation", "prometheus.io/port", port)
-		groups = append(groups, &targetgroup.Group{Source: "pod/" + h.Name, Labels: ls, Targets: []model.LabelSet{{
-			model.AddressLabel: model.LabelValue(h.Address), meta + "pod_container_name": model.LabelValue(h.Service),
-			meta + "pod_container_port_name": "http", meta + "pod_container_port_number": model.LabelValue(port),
-			meta + "pod_container_port_protocol": "TCP", meta + "pod_container_init": "false",
-		}}})
 	}
 	return groups
+}
+
+// meta begins the names of the labels that discovery gives to targets.
+const meta = "__meta_kubernetes_"
+
+func podGroup(h world.Host) *targetgroup.Group {
+	_, port, err := net.SplitHostPort(h.Address)
+	if err != nil {
+		return &targetgroup.Group{Source: "pod/" + h.Name}
+	}
+	ls := model.LabelSet{
+		meta + "namespace": world.Namespace, meta + "pod_name": model.LabelValue(h.Name), meta + "pod_ip": model.LabelValue(h.Pod.IP),
+		meta + "pod_phase": model.LabelValue(phaseOf(h)), meta + "pod_ready": model.LabelValue(strconv.FormatBool(h.Pod.Ready)),
+		meta + "pod_node_name": model.LabelValue(h.Pod.Node), meta + "pod_controller_kind": "ReplicaSet",
+		meta + "pod_controller_name": model.LabelValue(h.Service),
+	}
+	if finished(h) {
+		ls[meta+"pod_controller_kind"], ls[meta+"pod_controller_name"] = "Job", model.LabelValue(jobOf(h))
+	}
+	set := func(kind, name, v string) {
+		name = strings.NewReplacer(".", "_", "/", "_", "-", "_").Replace(name)
+		ls[model.LabelName(meta+"pod_"+kind+"_"+name)] = model.LabelValue(v)
+		ls[model.LabelName(meta+"pod_"+kind+"present_"+name)] = "true"
+	}
+	for name, v := range podLabels(h) {
+		set("label", name, v)
+	}
+	set("annotation", "prometheus.io/scrape", "true")
+	set("annotation", "prometheus.io/path", h.MetricsPath())
+	set("annotation", "prometheus.io/port", port)
+	g := &targetgroup.Group{Source: "pod/" + h.Name, Labels: ls}
+	for name, number := range map[string]string{"http": port, "admin": strconv.Itoa(world.AdminPort)} {
+		g.Targets = append(g.Targets, model.LabelSet{
+			model.AddressLabel: model.LabelValue(net.JoinHostPort(h.Pod.IP, number)), meta + "pod_container_name": ls[meta+"pod_controller_name"],
+			meta + "pod_container_port_name": model.LabelValue(name), meta + "pod_container_port_number": model.LabelValue(number),
+			meta + "pod_container_port_protocol": "TCP", meta + "pod_container_init": "false",
+		})
+	}
+	return g
+}
+
+func finished(h world.Host) bool { return h.Name == world.Finished(time.Time{}).Name }
+
+// jobOf is the name of the job that a finished pod was of.
+func jobOf(h world.Host) string { return h.Name[:strings.LastIndex(h.Name, "-")] }
+
+func phaseOf(h world.Host) string {
+	if finished(h) {
+		return "Succeeded"
+	}
+	return "Running"
+}
+
+func podLabels(h world.Host) map[string]string {
+	if finished(h) {
+		return map[string]string{"app": h.Service, "job-name": jobOf(h)}
+	}
+	hash, _, _ := strings.Cut(strings.TrimPrefix(h.Name, h.Service+"-"), "-")
+	return map[string]string{"app": h.Service, "pod-template-hash": hash}
+}
+
+// selected says whether the selectors of a discovery, which Kubernetes itself follows, leave a pod in.
+func selected(sd *kubernetes.SDConfig, h world.Host) bool {
+	known := fields.Set{
+		"metadata.name": h.Name, "metadata.namespace": world.Namespace, "spec.nodeName": h.Pod.Node, "status.phase": phaseOf(h), "status.podIP": h.Pod.IP,
+		"spec.restartPolicy": "Always", "spec.schedulerName": "default-scheduler", "spec.serviceAccountName": "default", "spec.hostNetwork": "false",
+	}
+	if finished(h) {
+		known["spec.restartPolicy"] = "Never"
+	}
+	for _, s := range sd.Selectors {
+		byLabel, labelErr := k8slabels.Parse(s.Label)
+		byField, fieldErr := fields.ParseSelector(s.Field)
+		if s.Role != kubernetes.RolePod || labelErr != nil || fieldErr != nil {
+			continue // Prometheus' own to refuse
+		}
+		if !byLabel.Matches(k8slabels.Set(podLabels(h))) || !byField.Matches(known) {
+			return false
+		}
+	}
+	return true
 }
 
 // scrape reads every target once.

@@ -104,28 +104,66 @@ func TestTargetsHaveProductionsLabels(t *testing.T) {
 	assert.Equal(t, 11, pods)
 }
 
-// A job that disregards where a pod says that its metrics are finds none, as in a cluster.
-func TestAPathThatIsNotFollowed(t *testing.T) {
+// Jobs that disregard what pods say of themselves have targets that are down, as in a cluster; other ways to look at what
+// matters are as good.
+func TestJobsThatDisregardPods(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "stack")
-	require.NoError(t, os.CopyFS(dir, os.DirFS("../../../stack")))
-	file := filepath.Join(dir, "prometheus", "prometheus.yml")
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	broken := strings.Replace(string(text), "target_label: __metrics_path__", "target_label: metrics_path", 1)
-	require.NotEqual(t, string(text), broken)
-	require.NoError(t, os.WriteFile(file, []byte(broken), 0o644))
-	st, err := stack.Load(dir)
-	require.NoError(t, err)
-	s, err := New(t.Context(), Config{Stack: st, Start: morning(), Seed: 1, Ask: []string{"up"}})
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
-	require.NoError(t, s.Advance(t.Context(), morning().Add(15*time.Second)))
-	down, err := s.Query(t.Context(), `up == 0`, morning().Add(15*time.Second))
-	require.NoError(t, err)
-	require.Len(t, down, 2)
-	for _, v := range down {
-		assert.Equal(t, "query-api", v.Metric.Get("job"))
+	const done = "        regex: Succeeded|Failed\n        action: drop\n"
+	for name, test := range map[string]struct {
+		old, new string
+		// down are the targets that are, by job and port.
+		down map[string]int
+	}{
+		"a path that is not followed": {"target_label: __metrics_path__", "target_label: metrics_path", map[string]int{"query-api:8080": 2}},
+		"finished pods":               {done, "        regex: Failed\n        action: drop\n", map[string]int{"storage-router:8080": 1}},
+		"a port that is not followed": {`regex: ([^:]+)(?::\d+)?;(\d+)`, `regex: ([^:]+)(?:\d+)?;(\d+)`, map[string]int{
+			"shipping-collector:8081": 3, "inventory-collector:8081": 2, "supplier-collector:8081": 2, "storage-router:8081": 2, "query-api:8081": 2,
+		}},
+		"pods that run alone": {done, "        regex: Running\n        action: keep\n", nil},
+		"a port by its name": {`      - source_labels: [__address__, __meta_kubernetes_pod_annotation_prometheus_io_port]
+        regex: ([^:]+)(?::\d+)?;(\d+)
+        target_label: __address__
+        replacement: $1:$2
+`, "      - source_labels: [__meta_kubernetes_pod_container_port_name]\n        regex: http\n        action: keep\n", nil},
+		"Kubernetes' own selection": {"      - role: pod\n", "      - role: pod\n        selectors: [{role: pod, field: status.phase=Running, label: app}]\n", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "stack")
+			require.NoError(t, os.CopyFS(dir, os.DirFS("../../../stack")))
+			file := filepath.Join(dir, "prometheus", "prometheus.yml")
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			changed := strings.Replace(string(text), test.old, test.new, 1)
+			require.NotEqual(t, string(text), changed)
+			require.NoError(t, os.WriteFile(file, []byte(changed), 0o644))
+			st, err := stack.Load(dir)
+			require.NoError(t, err)
+			s, err := New(t.Context(), Config{Stack: st, Start: morning(), Seed: 1, Ask: []string{"up"}})
+			require.NoError(t, err)
+			t.Cleanup(s.Close)
+			require.NoError(t, s.Advance(t.Context(), morning().Add(15*time.Second)))
+			up, err := s.Query(t.Context(), `up`, morning().Add(15*time.Second))
+			require.NoError(t, err)
+			down := map[string]int{}
+			more := 0
+			for _, v := range up {
+				if v.F != 0 {
+					continue
+				}
+				_, port, _ := strings.Cut(v.Metric.Get("instance"), ":")
+				down[v.Metric.Get("job")+":"+port]++
+				more++
+			}
+			assert.Len(t, down, len(test.down))
+			for target, n := range test.down {
+				assert.Equal(t, n, down[target], target)
+			}
+			if strings.Contains(name, "path") {
+				more = 0 // of the same targets
+			}
+			assert.Len(t, up, 21+more)
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package smoke
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,6 +31,23 @@ var brokenMetrics = []breakage{
 			t.labels["instance"], t.health = "8080:", "down"
 		},
 		fails: []string{"prometheus scrapes shipping-collector"}, says: "8080: is a target and should not be",
+	},
+	{
+		name: "a finished pod is scraped",
+		breaks: func(w *world) {
+			w.targets = append(w.targets, down(fakeTarget{pool: "storage-router", labels: map[string]string{"job": "storage-router", "instance": "10.244.90.4:8080"}, samples: 1}))
+		},
+		fails: []string{"prometheus scrapes storage-router"}, says: "10.244.90.4:8080 is a target and should not be",
+	},
+	{
+		name: "a pod is scraped at each of its ports",
+		breaks: func(w *world) {
+			other := down(*w.podTarget("query-api"))
+			other.labels = maps.Clone(other.labels)
+			other.labels["instance"] = strings.Replace(other.labels["instance"], ":8080", ":8081", 1)
+			w.targets = append(w.targets, other)
+		},
+		fails: []string{"prometheus scrapes query-api", "prometheus leaves out no pod that asks to be scraped"}, says: ":8081 is a target and should not be",
 	},
 	{
 		name: "a pod is not discovered",

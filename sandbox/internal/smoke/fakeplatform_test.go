@@ -39,6 +39,9 @@ func (w *world) startPlatform() {
 			w.pods = append(w.pods, fakePod(app, i, j, health.Services[app]))
 		}
 	}
+	job := fakePod("storage-router", 90, 4, stack.Probes{})
+	job.Name, job.Status.Phase = "storage-router-migration-4", corev1.PodSucceeded
+	w.pods = append(w.pods, job)
 	all := func(*http.Request) (any, error) { return corev1.PodList{Items: w.pods}, nil }
 	w.serve("platform", "kubernetes", map[string]handler{
 		"GET /version":     func(*http.Request) (any, error) { return jsonObject{"gitVersion": "v1.37.2"}, nil },
@@ -79,7 +82,7 @@ func (w *world) toPod(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, pod := range w.pods {
-		if r.URL.Host != pod.Status.PodIP+":8080" {
+		if r.URL.Host != pod.Status.PodIP+":8080" || done(pod) {
 			continue
 		}
 		broken := w.faults["kafka-unreachable "+pod.Labels["app"]]
@@ -109,7 +112,7 @@ func fakePod(app string, i, j int, p stack.Probes) corev1.Pod {
 			Annotations: map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics"},
 		},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{
-			Name: app, Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
+			Name: app, Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}, {Name: "admin", ContainerPort: 8081}},
 			LivenessProbe: p.Liveness.DeepCopy(), ReadinessProbe: p.Readiness.DeepCopy(),
 		}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: fmt.Sprintf("10.244.%d.%d", i, j)},

@@ -65,7 +65,7 @@ prometheus_notifications_alertmanagers_discovered 1
 			}
 		}
 		for _, pod := range w.pods {
-			if _, discovers := job.namespaces(); discovers && pod.Labels["app"] == job.Name {
+			if _, discovers := job.namespaces(); discovers && pod.Labels["app"] == job.Name && !done(pod) {
 				w.targets = append(w.targets, fakeTarget{pool: job.Name, health: "up", samples: 12, labels: map[string]string{
 					"job": job.Name, "instance": pod.Status.PodIP + ":8080", "namespace": pod.Namespace, "pod": pod.Name, "service": job.Name,
 				}})

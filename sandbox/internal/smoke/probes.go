@@ -104,10 +104,10 @@ func (e *env) platformAnswers(ctx context.Context) (string, error) {
 	return "Kubernetes API " + version.GitVersion, nil
 }
 
-// podsOf are the pods of a service.
+// podsOf are the pods of a service that may run: a finished one is a job's, and answers nothing.
 func (e *env) podsOf(ctx context.Context, service string) ([]corev1.Pod, error) {
 	all, err := e.pods(ctx, nil)
-	return slices.DeleteFunc(all, func(p corev1.Pod) bool { return p.Labels["app"] != service }), err
+	return slices.DeleteFunc(all, func(p corev1.Pod) bool { return p.Labels["app"] != service || done(p) }), err
 }
 
 func (e *env) podsHaveProbes(ctx context.Context, health *stack.Health) (string, error) {

@@ -160,8 +160,12 @@ func (e *env) expectedTargets(ctx context.Context, job promJob) ([]target, error
 }
 
 func asksForScraping(pod corev1.Pod) bool {
-	done := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-	return pod.Annotations["prometheus.io/scrape"] == "true" && !done && pod.Status.PodIP != ""
+	return pod.Annotations["prometheus.io/scrape"] == "true" && !done(pod) && pod.Status.PodIP != ""
+}
+
+// done says that a pod's containers have ended for good.
+func done(pod corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // pods are the pods of the namespaces; of all of them, where none is named.

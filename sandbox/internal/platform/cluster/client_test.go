@@ -298,6 +298,24 @@ func TestGet(t *testing.T) {
 	require.True(t, apierrors.IsNotFound(err), "%v", err)
 }
 
+// A finished pod is a job's: not ready, though nothing is wrong with it.
+func TestFinished(t *testing.T) {
+	t.Parallel()
+	s := serve(t, cluster.Config{}, pod("a", 1), pod("a", 2, func(p *cluster.Pod) { p.Finished, p.AdminPort = started.Add(time.Minute), 8081 }))
+	require.Equal(t, []string{"a-2"}, names(s.pods(t, metav1.ListOptions{FieldSelector: "status.phase=Succeeded"})))
+	got, err := s.client.CoreV1().Pods(namespace).Get(t.Context(), "a-2", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "Job", got.OwnerReferences[0].Kind)
+	require.Equal(t, corev1.RestartPolicyNever, got.Spec.RestartPolicy)
+	require.Equal(t, corev1.ContainerPort{Name: "admin", ContainerPort: 8081, Protocol: corev1.ProtocolTCP}, got.Spec.Containers[0].Ports[1])
+	require.Equal(t, corev1.ConditionFalse, got.Status.Conditions[1].Status)
+	require.Equal(t, "PodCompleted", got.Status.Conditions[1].Reason)
+	status := got.Status.ContainerStatuses[0]
+	require.False(t, status.Ready)
+	require.Equal(t, time.Minute, status.State.Terminated.FinishedAt.Sub(status.State.Terminated.StartedAt.Time))
+	require.Nil(t, status.State.Running)
+}
+
 // A condition keeps the time of its last change; the pod's Ready condition changes when Ready does.
 func TestTransitions(t *testing.T) {
 	t.Parallel()

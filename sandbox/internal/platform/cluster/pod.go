@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Pod is a running pod of one container, as much of it as service discovery and people look at.
+// Pod is a pod of one container, running or finished, as much of it as service discovery and people look at.
 type Pod struct {
 	Namespace string
 	Name      string
@@ -20,11 +20,13 @@ type Pod struct {
 	// Node is where the pod runs, HostIP that node's address.
 	Node   string
 	HostIP string
-	// Port is the container's one TCP port, named http.
-	Port        int32
-	Labels      map[string]string
-	Annotations map[string]string
-	Started     time.Time
+	// Port is the container's TCP port named http; AdminPort is another one, named admin, or 0.
+	Port, AdminPort int32
+	Labels          map[string]string
+	Annotations     map[string]string
+	Started         time.Time
+	// Finished is when the container ended well, for good: the pod is a job's. It is zero while the container runs.
+	Finished time.Time
 	// Ready is what the readiness probe last found.
 	Ready bool
 	// Liveness and Readiness are shown in the pod's spec; the API server does not run them.
@@ -46,11 +48,21 @@ func uid(parts ...string) types.UID {
 // object is the pod as the API shows it, without a resource version.
 func (p Pod) object() *corev1.Pod {
 	started := metav1.NewTime(p.Started.UTC().Truncate(time.Second))
-	yes, no := true, false
+	yes, no, running := true, false, p.Finished.IsZero()
+	owner, restart, phase := metav1.OwnerReference{APIVersion: "apps/v1", Kind: "ReplicaSet"}, corev1.RestartPolicyAlways, corev1.PodRunning
+	state := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}}
 	ready, reason := corev1.ConditionTrue, ""
-	if !p.Ready {
+	switch {
+	case !running:
+		ready, reason = corev1.ConditionFalse, "PodCompleted"
+		owner, restart, phase = metav1.OwnerReference{APIVersion: "batch/v1", Kind: "Job"}, corev1.RestartPolicyNever, corev1.PodSucceeded
+		state = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+			Reason: "Completed", StartedAt: started, FinishedAt: metav1.NewTime(p.Finished.UTC().Truncate(time.Second)),
+		}}
+	case !p.Ready:
 		ready, reason = corev1.ConditionFalse, "ContainersNotReady"
 	}
+	owner.Name, owner.UID, owner.Controller, owner.BlockOwnerDeletion = p.App, uid(p.Namespace, p.App), &yes, &yes
 	condition := func(kind corev1.PodConditionType, status corev1.ConditionStatus, reason string) corev1.PodCondition {
 		return corev1.PodCondition{Type: kind, Status: status, Reason: reason, LastTransitionTime: started}
 	}
@@ -63,23 +75,20 @@ func (p Pod) object() *corev1.Pod {
 			CreationTimestamp: started,
 			Labels:            p.Labels,
 			Annotations:       p.Annotations,
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: "apps/v1", Kind: "ReplicaSet", Name: p.App, UID: uid(p.Namespace, p.App),
-				Controller: &yes, BlockOwnerDeletion: &yes,
-			}},
+			OwnerReferences:   []metav1.OwnerReference{owner},
 		},
 		Spec: corev1.PodSpec{
 			Containers: []corev1.Container{{
 				Name:                     p.App,
 				Image:                    p.Image,
-				Ports:                    []corev1.ContainerPort{{Name: "http", ContainerPort: p.Port, Protocol: corev1.ProtocolTCP}},
+				Ports:                    p.ports(),
 				LivenessProbe:            p.Liveness,
 				ReadinessProbe:           p.Readiness,
 				TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 				TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 				ImagePullPolicy:          corev1.PullIfNotPresent,
 			}},
-			RestartPolicy:      corev1.RestartPolicyAlways,
+			RestartPolicy:      restart,
 			DNSPolicy:          corev1.DNSClusterFirst,
 			ServiceAccountName: "default",
 			NodeName:           p.Node,
@@ -87,9 +96,9 @@ func (p Pod) object() *corev1.Pod {
 			EnableServiceLinks: &no,
 		},
 		Status: corev1.PodStatus{
-			Phase: corev1.PodRunning,
+			Phase: phase,
 			Conditions: []corev1.PodCondition{
-				condition(corev1.PodInitialized, corev1.ConditionTrue, ""),
+				condition(corev1.PodInitialized, corev1.ConditionTrue, initialized(running)),
 				condition(corev1.PodReady, ready, reason),
 				condition(corev1.ContainersReady, ready, reason),
 				condition(corev1.PodScheduled, corev1.ConditionTrue, ""),
@@ -100,12 +109,26 @@ func (p Pod) object() *corev1.Pod {
 			PodIPs:    []corev1.PodIP{{IP: p.IP}},
 			StartTime: &started,
 			ContainerStatuses: []corev1.ContainerStatus{{
-				Name: p.App, Image: p.Image, Ready: p.Ready, Started: &yes,
-				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}},
+				Name: p.App, Image: p.Image, Ready: p.Ready && running, Started: &running, State: state,
 			}},
 			QOSClass: corev1.PodQOSBestEffort,
 		},
 	}
+}
+
+func initialized(running bool) string {
+	if running {
+		return ""
+	}
+	return "PodCompleted"
+}
+
+func (p Pod) ports() []corev1.ContainerPort {
+	all := []corev1.ContainerPort{{Name: "http", ContainerPort: p.Port, Protocol: corev1.ProtocolTCP}}
+	if p.AdminPort != 0 {
+		all = append(all, corev1.ContainerPort{Name: "admin", ContainerPort: p.AdminPort, Protocol: corev1.ProtocolTCP})
+	}
+	return all
 }
 
 func hostIPs(ip string) []corev1.HostIP {

@@ -14,6 +14,10 @@ const (
 	lastBroker = "kafka-2.kafka"
 )
 
+// AdminPort is the other port that the containers of pods declare, as many do. Nothing answers there; Prometheus' discovery
+// has a target for each port, and only a job that follows the annotation of the pod asks at the right one.
+const AdminPort = 8081
+
 // startup is how long a new pod takes until it is ready, and sees to its metrics all the while.
 const startup = 12 * time.Second
 
@@ -67,6 +71,17 @@ func (w *World) fleet(name string) *fleet {
 		}
 	}
 	panic("the world has no fleet " + name)
+}
+
+// Finished is a pod that has done its work, as a job's are: Kubernetes still lists it, with the labels and annotations that it
+// ran with, and nothing answers at its address any more. Scrape jobs that do not leave out such pods have a target that
+// is down for ever.
+func Finished(started time.Time) Host {
+	const name, ip = "storage-router-migration-x7k2p", "10.244.90.4"
+	return Host{
+		Name: name, Address: fmt.Sprintf("%s:%d", ip, podPort), Service: "storage-router",
+		Pod: &Pod{Name: name, App: "storage-router", IP: ip, Node: "worker-1", Started: started},
+	}
 }
 
 // fixed are the hosts that are no pods.
