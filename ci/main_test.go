@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -367,6 +369,35 @@ func TestComponentAndLogs(t *testing.T) {
 	names, _ := started(t)
 	assert.ElementsMatch(t, []string{"kafka", "elasticsearch"}, names, "what it needs")
 	assert.Contains(t, strings.Join(fake.Session.Calls(), "\n"), `["timeout","5","program"`)
+}
+
+// An engine forgets what is only being started when a session ends.
+func TestAStartThatHasBegunIsWaitedFor(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	began := false
+	m := module(t, func(chain, leaf string) any {
+		if leaf == "start" {
+			cancel()
+			time.Sleep(50 * time.Millisecond)
+			began = true
+		}
+		return nil
+	})
+	s, err := m.plan(ctx, nil)
+	require.NoError(t, err)
+	require.NoError(t, s.launch(ctx, s.component("elasticsearch")))
+	assert.True(t, began)
+
+	_, chains := started(t)
+	calls := strings.Join(fake.Session.Calls(), "\n")
+	image, _, _ := strings.Cut(chains["elasticsearch"], ".withExposedPort(")
+	pulled := strings.Index(calls, image+".sync")
+	require.GreaterOrEqual(t, pulled, 0, "the image is there before")
+	assert.Less(t, pulled, strings.Index(calls, chains["elasticsearch"]+".start"))
+
+	require.ErrorIs(t, s.launch(ctx, s.component("kafka")), context.Canceled)
+	names, _ := started(t)
+	assert.Equal(t, []string{"elasticsearch"}, names, "nothing begins after that")
 }
 
 // What ended before it was ready is started once more, so that the error has what it wrote.

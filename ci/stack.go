@@ -180,12 +180,17 @@ func (s *stack) why(ctx context.Context, c component, err error) error {
 	return err
 }
 
-// launch starts a component's containers, at once, as the nodes of a cluster wait for each other.
+// launch starts a component's containers, at once, as the nodes of a cluster wait for each other. An engine does not end
+// what is only being started when a session ends: what takes time, the image above all, is made before, and a start that
+// has begun is waited for, whatever else has failed.
 func (s *stack) launch(ctx context.Context, c component) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, ctr := range c.Containers {
 		g.Go(func() error {
-			_, err := s.service(ctr).Start(ctx)
+			if _, err := s.container(ctr).Sync(ctx); err != nil {
+				return err
+			}
+			_, err := s.service(ctr).Start(context.WithoutCancel(ctx))
 			return err
 		})
 	}
@@ -219,7 +224,11 @@ func (s *stack) embedded(ctx context.Context) (*dagger.Service, error) {
 	for _, c := range s.Components {
 		wait = append(wait, c.Name)
 	}
-	up, err := s.service(all).Start(ctx)
+	_, err := s.container(all).Sync(ctx)
+	if err != nil {
+		return nil, plain(err)
+	}
+	up, err := s.service(all).Start(context.WithoutCancel(ctx))
 	if err == nil {
 		_, err = s.beside().WithExec(wait).Sync(ctx)
 		err = s.why(ctx, component{Containers: []container{all}}, err)
