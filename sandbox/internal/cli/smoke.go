@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"time"
 
 	"golang.org/x/term"
 
 	"obsandbox/sandbox/internal/embedded"
+	"obsandbox/sandbox/internal/paths"
 	"obsandbox/sandbox/internal/report"
 	"obsandbox/sandbox/internal/smoke"
 	"obsandbox/sandbox/internal/stack"
@@ -32,6 +34,9 @@ type formatFlag struct {
 
 // write writes a report that has ended; human is true where its lines were shown one by one.
 func (f formatFlag) write(con *console, r *report.Report, shown bool) error {
+	if f.Format != "human" {
+		r = below(r)
+	}
 	switch f.Format {
 	case "json":
 		return r.JSON(con.out)
@@ -44,6 +49,19 @@ func (f formatFlag) write(con *console, r *report.Report, shown bool) error {
 		return r.HumanEnd(con.out, colourful(con.out))
 	}
 	return r.Human(con.out, colourful(con.out))
+}
+
+// below is the report with every file as its path below the report's root: who shows results beside the code finds it by
+// that, wherever a container or a machine of a CI has the repository.
+func below(r *report.Report) *report.Report {
+	out := &report.Report{Root: r.Root}
+	for _, res := range r.Results {
+		if filepath.IsAbs(res.File) {
+			res.File = paths.Relative(r.Root, res.File)
+		}
+		out.Add(res)
+	}
+	return out
 }
 
 // verdict is the exit code of a report.
@@ -122,6 +140,7 @@ func (c *smokeCmd) judge(ctx context.Context, con *console, a stack.Addresses, s
 	if err != nil {
 		return err
 	}
+	r.Root = s.Root()
 	if err := c.write(con, r, opt.OnResult != nil); err != nil {
 		return err
 	}
