@@ -112,7 +112,7 @@ func (p Promtool) call(ctx context.Context, files []string, jobs int) (map[strin
 	// A collection for each few megabytes is a third of promtool's time, and collecting side by side with another
 	// process is slower than one after the other. Its databases stay on disk: in a file system in memory, the files that
 	// they grow to beforehand cost more than all the rest.
-	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "GOGC=400", "GOMEMLIMIT=400MiB", fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/jobs)))
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "GOGC=800", "GOMEMLIMIT=400MiB", fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/jobs)))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()

@@ -79,12 +79,10 @@ func Run(ctx context.Context, opts Options) (*Outcome, error) {
 		return nil, err
 	}
 	cache := unittest.NewRuleFiles()
-	files := make([]*judged, len(paths))
+	files := opts.read(paths)
 	var wanted []string
-	for i, path := range paths {
-		j := &judged{path: path}
-		j.file, j.err = unittest.ReadFile(path)
-		files[i] = j
+	for _, j := range files {
+		path := j.path
 		if opts.Run == nil || j.err != nil && opts.Run.MatchString(opts.rel(path)) || j.err == nil && slices.ContainsFunc(j.file.Cases, func(c unittest.Case) bool { return opts.wants(path, c) }) {
 			wanted = append(wanted, path)
 		}
@@ -105,6 +103,35 @@ func Run(ctx context.Context, opts Options) (*Outcome, error) {
 	return out, nil
 }
 
+// jobs is the number of files judged at the same time.
+func (o Options) jobs() int {
+	if o.Jobs > 0 {
+		return o.Jobs
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// read reads test files, several at a time.
+func (o Options) read(paths []string) []*judged {
+	files := make([]*judged, len(paths))
+	work := make(chan *judged)
+	var workers sync.WaitGroup
+	for range min(o.jobs(), len(paths)) {
+		workers.Go(func() {
+			for j := range work {
+				j.file, j.err = unittest.ReadFile(j.path)
+			}
+		})
+	}
+	for i, path := range paths {
+		files[i] = &judged{path: path}
+		work <- files[i]
+	}
+	close(work)
+	workers.Wait()
+	return files
+}
+
 func (o Options) wants(path string, c unittest.Case) bool {
 	return o.Run == nil || o.Run.MatchString(o.rel(path)+": "+c.Name)
 }
@@ -112,10 +139,7 @@ func (o Options) wants(path string, c unittest.Case) bool {
 // judge has promtool evaluate the files and, meanwhile, follows the alerts of each case here. Only what promtool
 // fails, or everything where it is not at hand, is evaluated in full here, for expectations line by line.
 func (o Options) judge(ctx context.Context, files []*judged, cache *unittest.RuleFiles) error {
-	jobs := o.Jobs
-	if jobs <= 0 {
-		jobs = runtime.GOMAXPROCS(0)
-	}
+	jobs := o.jobs()
 	var verdicts map[string]*Verdict
 	var err error
 	var wg sync.WaitGroup
