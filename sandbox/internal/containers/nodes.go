@@ -68,28 +68,20 @@ func settings(file string) (map[string]setting, error) {
 		return nil, err
 	}
 	out := map[string]setting{}
-	var flatten func(key string, node *yaml.Node)
-	flatten = func(key string, node *yaml.Node) {
+	flat(root, "", func(key string, node *yaml.Node) {
+		value := node.Value
 		switch node.Kind {
-		case yaml.DocumentNode, yaml.SequenceNode:
+		case yaml.AliasNode:
+			return
+		case yaml.SequenceNode:
 			var items []string
 			for _, child := range node.Content {
-				if items = append(items, child.Value); node.Kind == yaml.DocumentNode {
-					flatten(key, child)
-				}
+				items = append(items, child.Value)
 			}
-			if node.Kind == yaml.SequenceNode {
-				out[key] = setting{strings.Join(items, ","), node.Line}
-			}
-		case yaml.MappingNode:
-			for i := 0; i+1 < len(node.Content); i += 2 {
-				flatten(strings.TrimPrefix(key+"."+node.Content[i].Value, "."), node.Content[i+1])
-			}
-		case yaml.ScalarNode:
-			out[key] = setting{node.Value, node.Line}
+			value = strings.Join(items, ",")
 		}
-	}
-	flatten("", root)
+		out[key] = setting{value, node.Line}
+	})
 	return out, nil
 }
 

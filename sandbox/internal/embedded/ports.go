@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,9 +14,8 @@ import (
 
 // reservation holds every port of a run until its component starts.
 type reservation struct {
-	mu   sync.Mutex
-	held map[string][]io.Closer
-	// claims are those of automatic ports.
+	mu sync.Mutex
+	// claims are by component.
 	claims map[string][]*ports.Claim
 	// addresses maps component and port name to host:port.
 	addresses map[string]map[string]string
@@ -27,17 +23,17 @@ type reservation struct {
 
 // reserve takes the ports of the components: the usual ones, or free ones. All taken ports are one error.
 func reserve(ctx context.Context, components []stack.Component, auto bool) (*reservation, error) {
-	r := &reservation{held: map[string][]io.Closer{}, claims: map[string][]*ports.Claim{}, addresses: map[string]map[string]string{}}
+	r := &reservation{claims: map[string][]*ports.Claim{}, addresses: map[string]map[string]string{}}
 	var taken []error
 	for _, c := range components {
 		r.addresses[c.Name] = map[string]string{}
 		for _, port := range c.Ports {
-			number, err := r.take(ctx, c.Name, port, auto)
+			claim, err := r.take(ctx, c.Name, port, auto)
 			if err != nil {
 				taken = append(taken, portError(c, port, err))
 				continue
 			}
-			r.addresses[c.Name][port.Name] = net.JoinHostPort(ports.Host, strconv.Itoa(number))
+			r.addresses[c.Name][port.Name] = claim.Address()
 		}
 	}
 	if len(taken) > 0 {
@@ -47,20 +43,16 @@ func reserve(ctx context.Context, components []stack.Component, auto bool) (*res
 	return r, nil
 }
 
-func (r *reservation) take(ctx context.Context, component string, port stack.Port, auto bool) (int, error) {
-	if !auto {
-		held, err := ports.Hold(ctx, port.Number, port.UDP)
-		if err == nil {
-			r.held[component] = append(r.held[component], held)
-		}
-		return port.Number, err
+func (r *reservation) take(ctx context.Context, component string, port stack.Port, auto bool) (claim *ports.Claim, err error) {
+	if auto {
+		claim, err = ports.Take(ctx, port.UDP)
+	} else {
+		claim, err = ports.TakeNumber(ctx, port.Number, port.UDP)
 	}
-	claim, err := ports.Take(ctx, port.UDP)
-	if err != nil {
-		return 0, err
+	if err == nil {
+		r.claims[component] = append(r.claims[component], claim)
 	}
-	r.claims[component] = append(r.claims[component], claim)
-	return claim.Number, nil
+	return claim, err
 }
 
 // release lets go of a component's ports, right before it takes them itself. Automatic ones stay claimed: other runs leave
@@ -68,10 +60,6 @@ func (r *reservation) take(ctx context.Context, component string, port stack.Por
 func (r *reservation) release(component string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, held := range r.held[component] {
-		held.Close()
-	}
-	delete(r.held, component)
 	for _, claim := range r.claims[component] {
 		_ = claim.Let()
 	}
@@ -81,17 +69,11 @@ func (r *reservation) release(component string) {
 func (r *reservation) releaseAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, all := range r.held {
-		for _, held := range all {
-			held.Close()
-		}
-	}
 	for _, all := range r.claims {
 		for _, claim := range all {
 			_ = claim.Close()
 		}
 	}
-	clear(r.held)
 	clear(r.claims)
 }
 

@@ -237,20 +237,18 @@ func (w *watched) pod(health stack.Probes) cluster.Pod {
 
 // finished is a job's pod of the day before, which took some minutes.
 func finished(now time.Time) cluster.Pod {
-	p := podOf(world.Finished(now.Add(-26 * time.Hour)))
-	p.App = p.Name[:strings.LastIndex(p.Name, "-")] // a job names its pods after itself
-	p.Labels = map[string]string{"app": p.Labels["app"], "job-name": p.App}
+	h := world.Finished(now.Add(-26 * time.Hour))
+	p := podOf(h)
+	p.App = h.Pod.Job
 	p.Finished = p.Started.Add(4 * time.Minute)
 	return p
 }
 
 func podOf(h world.Host) cluster.Pod {
-	hash := strings.TrimPrefix(h.Name, h.Service+"-")
-	hash, _, _ = strings.Cut(hash, "-")
 	return cluster.Pod{
 		Namespace: world.Namespace, Name: h.Name, App: h.Service, Image: "registry.example.com/data-ingestion/" + h.Service + ":1.0.0",
 		IP: h.Pod.IP, Node: h.Pod.Node, HostIP: "10.0.0." + h.Pod.Node[len(h.Pod.Node)-1:], Port: podPort, AdminPort: world.AdminPort,
-		Labels: map[string]string{"app": h.Service, "pod-template-hash": hash},
+		Labels: h.Pod.Labels(),
 		Annotations: map[string]string{
 			"prometheus.io/scrape": "true", "prometheus.io/path": h.MetricsPath(), "prometheus.io/port": fmt.Sprint(podPort),
 		},

@@ -30,13 +30,22 @@ func Hold(ctx context.Context, port int, udp bool) (io.Closer, error) {
 	return new(net.ListenConfig).Listen(ctx, "tcp", address)
 }
 
-// Claim is a port that nobody else who asks this package gets until it is closed, in this process or in another, whether
-// its server listens just then or not.
+// Claim is a port until it is closed. One that Take found nobody else who asks this package gets, in this process or in
+// another, whether its server listens just then or not.
 type Claim struct {
 	Number int
 	// socket keeps the port from everybody. guard is the same number of the other protocol: it stays when the socket is let
-	// go, and ends with the process at the latest.
+	// go, and ends with the process at the latest. A port of a given number has none.
 	socket, guard io.Closer
+}
+
+// TakeNumber claims the port of that number; the error is the operating system's.
+func TakeNumber(ctx context.Context, number int, udp bool) (*Claim, error) {
+	socket, err := Hold(ctx, number, udp)
+	if err != nil {
+		return nil, err
+	}
+	return &Claim{Number: number, socket: socket}, nil
 }
 
 // Take claims a TCP or UDP port that nobody has.
@@ -69,7 +78,13 @@ func (c *Claim) Let() error {
 }
 
 // Close gives the claim up.
-func (c *Claim) Close() error { return errors.Join(c.Let(), c.guard.Close()) }
+func (c *Claim) Close() error {
+	err := c.Let()
+	if c.guard != nil {
+		err = errors.Join(err, c.guard.Close())
+	}
+	return err
+}
 
 // Test is what is used of a test.
 type Test interface {

@@ -79,7 +79,11 @@ func Run(ctx context.Context, opts Options) (*Outcome, error) {
 		return nil, err
 	}
 	cache := unittest.NewRuleFiles()
-	files := opts.read(paths)
+	files := make([]*judged, len(paths))
+	for i, path := range paths {
+		files[i] = &judged{path: path}
+	}
+	opts.parallel(files, func(j *judged) { j.file, j.err = unittest.ReadFile(j.path) })
 	var wanted []string
 	for _, j := range files {
 		path := j.path
@@ -111,25 +115,22 @@ func (o Options) jobs() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// read reads test files, several at a time.
-func (o Options) read(paths []string) []*judged {
-	files := make([]*judged, len(paths))
+// parallel calls do for each file, several at a time.
+func (o Options) parallel(files []*judged, do func(j *judged)) {
 	work := make(chan *judged)
 	var workers sync.WaitGroup
-	for range min(o.jobs(), len(paths)) {
+	for range min(o.jobs(), len(files)) {
 		workers.Go(func() {
 			for j := range work {
-				j.file, j.err = unittest.ReadFile(j.path)
+				do(j)
 			}
 		})
 	}
-	for i, path := range paths {
-		files[i] = &judged{path: path}
-		work <- files[i]
+	for _, j := range files {
+		work <- j
 	}
 	close(work)
 	workers.Wait()
-	return files
 }
 
 func (o Options) wants(path string, c unittest.Case) bool {
@@ -139,7 +140,6 @@ func (o Options) wants(path string, c unittest.Case) bool {
 // judge has promtool evaluate the files and, meanwhile, follows the alerts of each case here. Only what promtool
 // fails, or everything where it is not at hand, is evaluated in full here, for expectations line by line.
 func (o Options) judge(ctx context.Context, files []*judged, cache *unittest.RuleFiles) error {
-	jobs := o.jobs()
 	var verdicts map[string]*Verdict
 	var err error
 	var wg sync.WaitGroup
@@ -149,30 +149,20 @@ func (o Options) judge(ctx context.Context, files []*judged, cache *unittest.Rul
 			for _, j := range files {
 				paths = append(paths, j.path)
 			}
-			verdicts, err = Promtool{Path: o.Promtool, Jobs: jobs}.Test(ctx, paths)
+			verdicts, err = Promtool{Path: o.Promtool, Jobs: o.jobs()}.Test(ctx, paths)
 		})
 	}
 	each := func(do func(j *judged, i int, c *unittest.Case)) {
-		work := make(chan *judged)
-		var workers sync.WaitGroup
-		for range min(jobs, len(files)) {
-			workers.Go(func() {
-				for j := range work {
-					for i := range j.file.Cases {
-						if c := &j.file.Cases[i]; o.wants(j.path, *c) {
-							do(j, i, c)
-						}
-					}
-				}
-			})
-		}
-		for _, j := range files {
-			if j.err == nil {
-				work <- j
+		o.parallel(files, func(j *judged) {
+			if j.err != nil {
+				return
 			}
-		}
-		close(work)
-		workers.Wait()
+			for i := range j.file.Cases {
+				if c := &j.file.Cases[i]; o.wants(j.path, *c) {
+					do(j, i, c)
+				}
+			}
+		})
 	}
 	for _, j := range files {
 		if j.err == nil {

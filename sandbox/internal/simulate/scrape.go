@@ -176,19 +176,19 @@ func podGroup(h world.Host) *targetgroup.Group {
 	}
 	ls := model.LabelSet{
 		meta + "namespace": world.Namespace, meta + "pod_name": model.LabelValue(h.Name), meta + "pod_ip": model.LabelValue(h.Pod.IP),
-		meta + "pod_phase": model.LabelValue(phaseOf(h)), meta + "pod_ready": model.LabelValue(strconv.FormatBool(h.Pod.Ready)),
+		meta + "pod_phase": model.LabelValue(phaseOf(h.Pod)), meta + "pod_ready": model.LabelValue(strconv.FormatBool(h.Pod.Ready)),
 		meta + "pod_node_name": model.LabelValue(h.Pod.Node), meta + "pod_controller_kind": "ReplicaSet",
 		meta + "pod_controller_name": model.LabelValue(h.Service),
 	}
-	if finished(h) {
-		ls[meta+"pod_controller_kind"], ls[meta+"pod_controller_name"] = "Job", model.LabelValue(jobOf(h))
+	if h.Pod.Job != "" {
+		ls[meta+"pod_controller_kind"], ls[meta+"pod_controller_name"] = "Job", model.LabelValue(h.Pod.Job)
 	}
 	set := func(kind, name, v string) {
 		name = strings.NewReplacer(".", "_", "/", "_", "-", "_").Replace(name)
 		ls[model.LabelName(meta+"pod_"+kind+"_"+name)] = model.LabelValue(v)
 		ls[model.LabelName(meta+"pod_"+kind+"present_"+name)] = "true"
 	}
-	for name, v := range podLabels(h) {
+	for name, v := range h.Pod.Labels() {
 		set("label", name, v)
 	}
 	set("annotation", "prometheus.io/scrape", "true")
@@ -205,33 +205,20 @@ func podGroup(h world.Host) *targetgroup.Group {
 	return g
 }
 
-func finished(h world.Host) bool { return h.Name == world.Finished(time.Time{}).Name }
-
-// jobOf is the name of the job that a finished pod was of.
-func jobOf(h world.Host) string { return h.Name[:strings.LastIndex(h.Name, "-")] }
-
-func phaseOf(h world.Host) string {
-	if finished(h) {
+func phaseOf(p *world.Pod) string {
+	if p.Job != "" {
 		return "Succeeded"
 	}
 	return "Running"
 }
 
-func podLabels(h world.Host) map[string]string {
-	if finished(h) {
-		return map[string]string{"app": h.Service, "job-name": jobOf(h)}
-	}
-	hash, _, _ := strings.Cut(strings.TrimPrefix(h.Name, h.Service+"-"), "-")
-	return map[string]string{"app": h.Service, "pod-template-hash": hash}
-}
-
 // selected says whether the selectors of a discovery, which Kubernetes itself follows, leave a pod in.
 func selected(sd *kubernetes.SDConfig, h world.Host) bool {
 	known := fields.Set{
-		"metadata.name": h.Name, "metadata.namespace": world.Namespace, "spec.nodeName": h.Pod.Node, "status.phase": phaseOf(h), "status.podIP": h.Pod.IP,
+		"metadata.name": h.Name, "metadata.namespace": world.Namespace, "spec.nodeName": h.Pod.Node, "status.phase": phaseOf(h.Pod), "status.podIP": h.Pod.IP,
 		"spec.restartPolicy": "Always", "spec.schedulerName": "default-scheduler", "spec.serviceAccountName": "default", "spec.hostNetwork": "false",
 	}
-	if finished(h) {
+	if h.Pod.Job != "" {
 		known["spec.restartPolicy"] = "Never"
 	}
 	for _, s := range sd.Selectors {
@@ -240,7 +227,7 @@ func selected(sd *kubernetes.SDConfig, h world.Host) bool {
 		if s.Role != kubernetes.RolePod || labelErr != nil || fieldErr != nil {
 			continue // Prometheus' own to refuse
 		}
-		if !byLabel.Matches(k8slabels.Set(podLabels(h))) || !byField.Matches(known) {
+		if !byLabel.Matches(k8slabels.Set(h.Pod.Labels())) || !byField.Matches(known) {
 			return false
 		}
 	}

@@ -27,9 +27,11 @@ type env struct {
 	began time.Time
 	// patience is how long a check asks on while all it sees is the same fault; 0 is until the deadline.
 	patience time.Duration
-	http     *http.Client
-	fresh    answers
-	pages    pages
+	// promConfig is read once: checks that ask again and again look at it each time.
+	promConfig func() (*promConfig, error)
+	http       *http.Client
+	fresh      answers
+	pages      pages
 
 	broker  broker
 	logs    *logInput
@@ -53,6 +55,7 @@ func newEnv(addr stack.Addresses, s *stack.Stack, opt Options) (*env, error) {
 		// Of its own: idle connections end with the run.
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: 10 * time.Second},
 	}
+	e.promConfig = sync.OnceValues(func() (*promConfig, error) { return loadPromConfig(s) })
 	e.fresh.keep = opt.pause
 	if opt.Patience > 0 {
 		e.patience = opt.Patience + ownTime(s)

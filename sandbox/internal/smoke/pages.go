@@ -72,7 +72,7 @@ func (e *env) pending(ctx context.Context) (map[[2]string]*page, error) {
 
 // altering are the jobs of which Prometheus stores something else than their targets' pages have.
 func (e *env) altering() (map[string]bool, error) {
-	cfg, err := loadPromConfig(e.stack)
+	cfg, err := e.promConfig()
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func loadPromConfig(s *stack.Stack) (*promConfig, error) {
 
 // intervalOf is how often a job scrapes: its own word, the global one, or Prometheus' default.
 func intervalOf(job *yaml.Node, global string) time.Duration {
-	for _, text := range []string{valueOf(job, "scrape_interval"), global} {
+	for _, text := range []string{stack.Child(job, "scrape_interval").Value, global} {
 		if d, err := model.ParseDuration(text); text != "" && err == nil {
 			return time.Duration(d)
 		}
@@ -103,15 +103,6 @@ func alters(job *yaml.Node) bool {
 		}
 	}
 	return false
-}
-
-func valueOf(mapping *yaml.Node, key string) string {
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			return mapping.Content[i+1].Value
-		}
-	}
-	return ""
 }
 
 // namespaces are those that the job looks for pods in; false where it looks for none.

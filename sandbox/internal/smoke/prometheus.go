@@ -86,7 +86,7 @@ func (e *env) query(ctx context.Context, expr string) ([]sample, error) {
 
 // prometheusChecks are about Prometheus itself.
 func prometheusChecks(e *env) []*check {
-	cfg, err := loadPromConfig(e.stack)
+	cfg, err := e.promConfig()
 	if err != nil {
 		return nil // targetChecks say so
 	}

@@ -27,7 +27,7 @@ func (t target) instance() string { return t.labels["instance"] }
 
 // targetChecks: every job of the checked-in configuration has its targets, and Prometheus has no others.
 func targetChecks(e *env) []*check {
-	cfg, err := loadPromConfig(e.stack)
+	cfg, err := e.promConfig()
 	if err != nil {
 		return []*check{broken("prometheus: what to scrape is known", "", err)}
 	}

@@ -20,6 +20,13 @@ func (s *Stack) checkAlertLabels(files []string) []error {
 	if err != nil {
 		return nil // said where the platform is judged
 	}
+	docs := map[string]*yaml.Node{} // by file
+	for _, file := range files {
+		var doc yaml.Node
+		if _, err := DecodeFile(file, &doc); err == nil { // said by whoever reads it first
+			docs[file] = doc.Content[0]
+		}
+	}
 	var errs []error
 	for _, label := range s.groupingLabels() {
 		if slices.ContainsFunc(catalogue.Metrics, func(m *Metric) bool {
@@ -28,11 +35,7 @@ func (s *Stack) checkAlertLabels(files []string) []error {
 			continue
 		}
 		for _, file := range files {
-			var doc yaml.Node
-			if _, err := DecodeFile(file, &doc); err != nil {
-				continue // said by whoever reads it first
-			}
-			_ = each(mapValue(doc.Content[0], "groups"), func(group *yaml.Node) error {
+			_ = each(mapValue(docs[file], "groups"), func(group *yaml.Node) error {
 				if alert := oneWithout(mapValue(group, "rules"), label); alert != nil {
 					name := mapValue(alert, "alert")
 					errs = append(errs, &FileError{File: file, Line: name.Line, Msg: fmt.Sprintf(
@@ -53,7 +56,7 @@ func oneWithout(rules *yaml.Node, label string) *yaml.Node {
 	_ = each(rules, func(rule *yaml.Node) error {
 		switch expr := mapValue(rule, "expr"); {
 		case mapValue(rule, "alert") == nil || expr == nil:
-		case valueOf(mapValue(rule, "labels"), label) != "":
+		case Child(Child(rule, "labels"), label).Value != "": // one without a text is no label
 			with++
 		case without != nil || word.MatchString(expr.Value) || recorded.MatchString(expr.Value):
 			with = -1 << 20 // it is not the only one, or may have the label from its series
@@ -66,14 +69,6 @@ func oneWithout(rules *yaml.Node, label string) *yaml.Node {
 		return nil
 	}
 	return without
-}
-
-// valueOf is the text of a key, empty where there is none: a label without a text is no label.
-func valueOf(node *yaml.Node, key string) string {
-	if value := mapValue(node, key); value != nil {
-		return value.Value
-	}
-	return ""
 }
 
 // recorded is the name of a series that a rule records, which may have any label.

@@ -77,10 +77,11 @@ func (w *World) fleet(name string) *fleet {
 // ran with, and nothing answers at its address any more. Scrape jobs that do not leave out such pods have a target that
 // is down for ever.
 func Finished(started time.Time) Host {
-	const name, ip = "storage-router-migration-x7k2p", "10.244.90.4"
+	const job, ip = "storage-router-migration", "10.244.90.4" // a job names its pods after itself
+	const name = job + "-x7k2p"
 	return Host{
 		Name: name, Address: fmt.Sprintf("%s:%d", ip, podPort), Service: "storage-router",
-		Pod: &Pod{Name: name, App: "storage-router", IP: ip, Node: "worker-1", Started: started},
+		Pod: &Pod{Name: name, App: "storage-router", Job: job, IP: ip, Node: "worker-1", Started: started},
 	}
 }
 

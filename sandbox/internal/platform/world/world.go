@@ -27,6 +27,7 @@ import (
 	"cmp"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,9 +99,20 @@ func (h Host) MetricsPath() string { return cmp.Or(h.Path, "/metrics") }
 // Pod is what Kubernetes knows of a pod.
 type Pod struct {
 	Name, App, IP, Node string
-	Started             time.Time
+	// Job is the job that the pod was of and has ended with; empty for one that runs.
+	Job     string
+	Started time.Time
 	// Ready says that it has started up and that all its dependencies answer.
 	Ready bool
+}
+
+// Labels are those that Kubernetes has of the pod.
+func (p *Pod) Labels() map[string]string {
+	if p.Job != "" {
+		return map[string]string{"app": p.App, "job-name": p.Job}
+	}
+	hash, _, _ := strings.Cut(strings.TrimPrefix(p.Name, p.App+"-"), "-")
+	return map[string]string{"app": p.App, "pod-template-hash": hash}
 }
 
 // Health says which dependencies of a service answer.
